@@ -1,0 +1,199 @@
+/**
+ * The checkout twice: as it stood on the day everything fell down, and protected by Holdfast. Everything else of the
+ * service, its routes, its workers, its clients, is the same for both.
+ */
+import * as Backoff from "@holdfast/core/Backoff"
+import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as Deadline from "@holdfast/core/Deadline"
+import * as Fallback from "@holdfast/core/Fallback"
+import * as Policy from "@holdfast/core/Policy"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { Clients, Order } from "./clients.js"
+import type { ScaledClock } from "./scenario.js"
+
+/** What the user gets to see. */
+export type Answer =
+  | { readonly status: "confirmed" }
+  | { readonly status: "pending"; readonly message: string }
+  | { readonly status: "refused"; readonly message: string }
+  | { readonly status: "unavailable"; readonly message: string }
+
+const confirmed: Answer = { status: "confirmed" }
+
+const refused: Answer = { status: "refused", message: "Your card was declined." }
+
+const unavailable: Answer = {
+  status: "unavailable",
+  message: "Checkout is closed for some minutes, your card was not charged."
+}
+
+/** Answers for an inventory that does not. */
+const estimate = Fallback.orElse("estimated" as const)
+
+export interface Checkout<E> {
+  readonly place: (order: Order) => Effect.Effect<Answer, E>
+}
+
+/**
+ * The checkout that caused the outage. It waits for payment for as long as payment likes, and a worker waits with it; it
+ * tries nothing again; and when something fails it has nothing to say but an error.
+ */
+export const unprotectedCheckout = (clients: Clients) =>
+  Effect.map(Effect.scope, (scope) => ({
+    place: (order: Order) =>
+      Effect.gen(function*() {
+        yield* clients.reserve(order)
+        yield* clients.charge(order)
+        yield* Effect.forkIn(Effect.ignore(clients.sendConfirmation(order)), scope)
+        return confirmed
+      }).pipe(
+        Effect.catchTag("CardDeclined", () => Effect.succeed(refused))
+      )
+  }))
+
+/** What each dependency gets, by its part in an order. Times are seconds of that Tuesday. */
+export const limits = {
+  // An outside company: patient, but one retry at most, so that 5 s + 1 s + 5 s stay within the 15 s that an order may take.
+  payment: {
+    total: 15,
+    maxConcurrent: 20,
+    failures: 5,
+    openFor: 30,
+    maxRetries: 1,
+    backoff: 1,
+    attempt: 5
+  },
+  // Next door and fast: no retry, and a higher tolerance before it is taken for down.
+  inventory: { maxConcurrent: 30, failures: 10, openFor: 15, attempt: 2 },
+  // Nobody waits for a mail: more retries with longer pauses, few places, and a long rest when it is down.
+  notification: {
+    total: 16,
+    maxConcurrent: 10,
+    failures: 5,
+    openFor: 60,
+    maxRetries: 2,
+    backoff: 2,
+    attempt: 3
+  }
+} as const
+
+/** One policy per dependency, built once and kept: breaker and bulkhead must see every call. */
+const makePolicies = ({ scale, seconds }: ScaledClock) => {
+  const { inventory, notification, payment } = limits
+  // The default retry budget, one retry per second and 20 % of the calls of the last 10 s, on the scaled clock as all else.
+  const budget = { minimumPerSecond: scale, ttl: Duration.max(seconds(10), "1 second") }
+  return Effect.all({
+    payment: Policy.standard("payment", {
+      totalTimeout: seconds(payment.total),
+      bulkhead: { maxConcurrent: payment.maxConcurrent },
+      circuitBreaker: {
+        tripPolicy: CircuitBreaker.consecutive(payment.failures),
+        openDuration: seconds(payment.openFor)
+      },
+      retry: { maxRetries: payment.maxRetries, schedule: Backoff.exponential(seconds(payment.backoff)), budget },
+      attemptTimeout: seconds(payment.attempt)
+    }),
+    inventory: Policy.standard("inventory", {
+      totalTimeout: false,
+      bulkhead: { maxConcurrent: inventory.maxConcurrent },
+      circuitBreaker: {
+        tripPolicy: CircuitBreaker.consecutive(inventory.failures),
+        openDuration: seconds(inventory.openFor)
+      },
+      retry: false,
+      attemptTimeout: seconds(inventory.attempt)
+    }),
+    notification: Policy.standard("notification", {
+      totalTimeout: seconds(notification.total),
+      bulkhead: { maxConcurrent: notification.maxConcurrent },
+      circuitBreaker: {
+        tripPolicy: CircuitBreaker.consecutive(notification.failures),
+        openDuration: seconds(notification.openFor)
+      },
+      retry: {
+        maxRetries: notification.maxRetries,
+        schedule: Backoff.exponential(seconds(notification.backoff)),
+        budget
+      },
+      attemptTimeout: seconds(notification.attempt)
+    })
+  })
+}
+
+/** The same checkout as it should have looked. */
+export const protectedCheckout = (clients: Clients, clock: ScaledClock) =>
+  Effect.gen(function*() {
+    const policies = yield* makePolicies(clock)
+    const scope = yield* Effect.scope
+
+    // The warehouse knows better later; an order is not lost because the shelf could not be seen.
+    const reserve = (order: Order) =>
+      clients.reserve(order).pipe(
+        policies.inventory.with({ operation: "POST /reservations", requestId: order.id }),
+        estimate
+      )
+
+    // The order's id is the key of its payment, here and when a pending one is settled: however often it is asked for, the
+    // bank charges once. That is why this call may be repeated at all.
+    const charge = (order: Order) =>
+      clients.charge(order, order.id).pipe(
+        policies.payment.with({ operation: "POST /charges", requestId: order.id, repeatable: true })
+      )
+
+    // The mail must outlive the order that it confirms, so it leaves the order's deadline; it may be lost in silence.
+    const notify = (order: Order) =>
+      clients.sendConfirmation(order).pipe(
+        policies.notification.with({ operation: "POST /mails", requestId: order.id, criticality: "optional" }),
+        Effect.ignore,
+        Deadline.detached,
+        Effect.forkIn(scope)
+      )
+
+    // Settles through the same policy: while the circuit is open a pending payment waits as long as the circuit says, and the
+    // probe that finds payment well again is a pending payment as likely as a new order.
+    const pendingPayments = yield* Fallback.DeferralQueue.make({
+      name: "pending payments",
+      capacity: 10_000,
+      // A declined card is an end too, and no failure of the queue.
+      settle: (order: Order) =>
+        charge(order).pipe(
+          Effect.as("charged" as const),
+          Effect.catchTag("CardDeclined", () => Effect.succeed("declined" as const))
+        ),
+      schedule: Backoff.exponential(clock.seconds(5), { cap: clock.seconds(20) }),
+      concurrency: 3,
+      id: (order: Order) => order.id,
+      message: "We have your order. The payment is on its way; a mail will tell you when it is through.",
+      // The demo ends when nothing is pending, or by Ctrl-C, which shall not wait. A service gives its queue some seconds.
+      drainFor: 0
+    })
+
+    // In order: take the order and charge later; if even the queue is full, say so. A declined card is an answer and passes.
+    const payLater = Fallback.make({
+      name: "payment",
+      dependency: "payment",
+      tiers: [
+        Fallback.defer(pendingPayments),
+        Fallback.value(unavailable, { when: ["CircuitOpen", "BulkheadFull", "TimedOut", "Unavailable"] })
+      ]
+    })
+
+    const place = (order: Order): Effect.Effect<Answer> =>
+      Effect.gen(function*() {
+        yield* reserve(order)
+        const paid = yield* charge(order).pipe(Effect.as(confirmed), payLater.with(order))
+        if (paid instanceof Fallback.Pending) {
+          return { status: "pending", message: paid.message } as const
+        }
+        if (paid.status === "confirmed") {
+          yield* notify(order)
+        }
+        return paid
+      }).pipe(
+        Effect.catchTag("CardDeclined", () => Effect.succeed(refused)),
+        Deadline.within(clock.seconds(25))
+      )
+
+    return { place, notify, pendingPayments }
+  })

@@ -1,0 +1,70 @@
+/**
+ * The service around the checkout: routes on Node's HTTP server, all of them served by the same few workers.
+ */
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Http from "node:http"
+import type { Answer, Checkout } from "./orderService.js"
+import type { ScaledClock, Scenario } from "./scenario.js"
+import type { Workers } from "./workers.js"
+import { makeWorkers } from "./workers.js"
+
+const Order = Schema.Struct({ id: Schema.String, number: Schema.Number, total: Schema.Number })
+
+const statusOf = { confirmed: 200, pending: 202, refused: 402, unavailable: 503 } as const
+
+const answer = (given: Answer) => HttpServerResponse.unsafeJson(given, { status: statusOf[given.status] })
+
+const failed = (status: number, message: string) => HttpServerResponse.unsafeJson({ message }, { status })
+
+export interface Service {
+  readonly url: string
+  readonly workers: Workers
+}
+
+/** Starts the service; it ends, connections and all, with the scope. */
+export const startService = <E>(
+  scenario: Scenario,
+  clock: ScaledClock,
+  checkout: Checkout<E>
+): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const workers = yield* makeWorkers(scenario.service.workers, scenario.service.acceptQueue)
+    const onWorker = <E2>(handler: Effect.Effect<HttpServerResponse.HttpServerResponse, E2>) =>
+      workers.run(handler, Effect.succeed(failed(503, "All workers are busy."))).pipe(
+        Effect.tapDefect((cause) => Effect.logError("A request died", cause)),
+        Effect.catchAll(() => Effect.succeed(failed(500, "Something went wrong.")))
+      )
+    const router = HttpRouter.empty.pipe(
+      HttpRouter.post(
+        "/orders",
+        Effect.flatMap(HttpServerRequest.schemaBodyJson(Order), (order) =>
+          onWorker(Effect.map(checkout.place(order), answer)))
+      ),
+      // Needs the database and nothing else: no payment, no other service.
+      HttpRouter.get(
+        "/catalog",
+        onWorker(Effect.as(
+          Effect.sleep(clock.seconds(scenario.service.databaseLatency)),
+          HttpServerResponse.unsafeJson({ products: ["kelp", "limpet", "mussel"] })
+        ))
+      ),
+      // Liveness: asks no dependency. It still needs a worker, as in every server with a fixed number of threads.
+      HttpRouter.get("/health", onWorker(Effect.succeed(HttpServerResponse.unsafeJson({ status: "healthy" }))))
+    )
+    const nodeServer = Http.createServer()
+    nodeServer.keepAliveTimeout = 120_000
+    const server = yield* Effect.orDie(NodeHttpServer.make(() =>
+      nodeServer, { port: 0, host: "127.0.0.1" }))
+    // Runs before the server's own end, which would wait for connections that are idle or stuck.
+    yield* Effect.addFinalizer(() => Effect.sync(() => nodeServer.closeAllConnections()))
+    yield* Effect.provideService(HttpServer.serveEffect(router), HttpServer.HttpServer, server)
+    const port = server.address._tag === "TcpAddress" ? server.address.port : 0
+    return { url: `http://127.0.0.1:${port}`, workers }
+  })

@@ -1,0 +1,33 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import * as httpApi from "../src/typed-clients/httpApi.js"
+import * as rpc from "../src/typed-clients/rpc.js"
+import * as sql from "../src/typed-clients/sql.js"
+
+// One process has one dependency of a name: one after the other.
+describe.sequential("typed clients under one dependency", () => {
+  const calls = ["charge o-1", "receipt o-1", "receipt o-1", "charge o-2"]
+
+  it.live("an HttpApi client: a busy answer is asked for again, a declined card is not", () =>
+    Effect.map(httpApi.program, ({ charged, declined, log, receipt }) => {
+      assert.deepStrictEqual(log, calls)
+      assert.strictEqual(charged.cents, 500)
+      assert.strictEqual(receipt.order, "o-1")
+      assert.strictEqual(declined, "CardDeclined")
+    }))
+
+  it.live("an RPC client: the same", () =>
+    Effect.map(rpc.program, ({ charged, declined, log, receipt }) => {
+      assert.deepStrictEqual(log, calls)
+      assert.strictEqual(charged.cents, 500)
+      assert.strictEqual(receipt.order, "o-1")
+      assert.strictEqual(declined, "CardDeclined")
+    }))
+
+  it.live("a repository: a serialization failure of a read is tried again, a violated constraint is not", () =>
+    Effect.map(sql.program, ({ found, log, twice }) => {
+      assert.deepStrictEqual(found, Option.some("two books"))
+      assert.deepStrictEqual(log, ["insert o-1", "select o-1", "select o-1", "insert o-1"])
+      assert.strictEqual(twice._tag, "SqlError")
+    }))
+})

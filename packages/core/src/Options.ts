@@ -1,0 +1,187 @@
+/**
+ * Refuses bad options with the field, the value and what is allowed, before anything is built from them.
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+
+/**
+ * One wrong option.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Finding {
+  /** The path of the field, `retry.maxRetries`. */
+  readonly field: string
+  /** The value that was given. */
+  readonly value: unknown
+  /** What is allowed there, as a sentence fragment: "a whole number from 1 to 1000000". */
+  readonly allowed: string
+}
+
+const show = (value: unknown): string => {
+  if (typeof value === "string") {
+    return JSON.stringify(value)
+  }
+  if (typeof value === "function") {
+    return "a function"
+  }
+  if (Duration.isDuration(value)) {
+    return Duration.format(value)
+  }
+  if (typeof value === "object" && value !== null) {
+    try {
+      return JSON.stringify(value) ?? String(value)
+    } catch {
+      return Object.prototype.toString.call(value)
+    }
+  }
+  return String(value)
+}
+
+/**
+ * The options given to `owner` are wrong. Literal options end as this defect at `make` (a bug in the program); the same from a
+ * `Config` is a typed error. All wrong fields are reported at once.
+ *
+ * @example
+ * import { InvalidOptions } from "@holdfast/core/Options"
+ * import * as Timeout from "@holdfast/core/Timeout"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.sync(() => Timeout.make("0 seconds")).pipe(
+ *   Effect.catchAllDefect((bug) => Effect.succeed(bug instanceof InvalidOptions ? bug.findings[0]?.field : undefined))
+ * )
+ *
+ * Effect.runPromise(program).then(console.log) // "limit"
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidOptions extends Data.TaggedError("InvalidOptions")<{
+  readonly owner: string
+  readonly findings: ReadonlyArray<Finding>
+}> {
+  override get message(): string {
+    return `${this.owner}: ` + this.findings
+      .map((finding) => `${finding.field} is ${show(finding.value)}, allowed is ${finding.allowed}`)
+      .join("; ")
+  }
+}
+
+const inRange = (minimum: number, maximum: number): string =>
+  maximum === Infinity ? `${minimum} or more` : `from ${minimum} to ${maximum}`
+
+/**
+ * Collects the findings of one options record; `done` throws them all at once.
+ *
+ * @internal
+ */
+export class Validation {
+  readonly findings: Array<Finding> = []
+  readonly owner: string
+  readonly path: string
+  constructor(owner: string, path = "") {
+    this.owner = owner
+    this.path = path
+  }
+
+  /** One finding for each field: the later one knows more. */
+  add(field: string, value: unknown, allowed: string): void {
+    const finding = { field: this.path + field, value, allowed }
+    const known = this.findings.findIndex((one) => one.field === finding.field)
+    this.findings.splice(known < 0 ? this.findings.length : known, 1, finding)
+  }
+
+  /**
+   * The record itself must be an object with known fields only: a misspelt option must not be ignored, and `null` is not "left out".
+   * Throws at once if it is none, since there is nothing more to read then.
+   */
+  record(options: unknown, fields: ReadonlyArray<string>): void {
+    if (typeof options !== "object" || options === null || Array.isArray(options)) {
+      this.add("options", options, "a record")
+      this.done()
+      return
+    }
+    for (const field of Object.keys(options)) {
+      if (!fields.includes(field)) {
+        this.add(field, (options as any)[field], `no such field; the fields are ${fields.join(", ")}`)
+      } else if ((options as any)[field] === null) {
+        this.add(field, null, "a value; leave it out for the default")
+      }
+    }
+  }
+
+  text(field: string, value: unknown): void {
+    if (typeof value !== "string" || value.length === 0) {
+      this.add(field, value, "a text that is not empty")
+    }
+  }
+
+  whole(field: string, value: unknown, minimum: number, maximum = 1_000_000): void {
+    if (typeof value !== "number" || !Number.isInteger(value) || value < minimum || value > maximum) {
+      this.add(field, value, `a whole number ${inRange(minimum, maximum)}`)
+    }
+  }
+
+  number(field: string, value: unknown, minimum: number, maximum = Infinity): void {
+    if (typeof value !== "number" || Number.isNaN(value) || value < minimum || value > maximum) {
+      this.add(field, value, `a number ${inRange(minimum, maximum)}`)
+    }
+  }
+
+  flag(field: string, value: unknown): void {
+    if (typeof value !== "boolean") {
+      this.add(field, value, "true or false")
+    }
+  }
+
+  oneOf(field: string, value: unknown, allowed: ReadonlyArray<unknown>): void {
+    if (!allowed.includes(value)) {
+      this.add(field, value, `one of ${allowed.map(show).join(", ")}`)
+    }
+  }
+
+  callable(field: string, value: unknown): void {
+    if (typeof value !== "function") {
+      this.add(field, value, "a function")
+    }
+  }
+
+  /** A duration in milliseconds. Numbers count as milliseconds, as everywhere in Effect. */
+  duration(field: string, value: unknown, minimum = 1, maximum = Infinity): number {
+    const decoded = typeof value === "number" && Number.isNaN(value) ? Option.none() : Duration.decodeUnknown(value)
+    const millis = Option.isSome(decoded) ? Duration.toMillis(decoded.value) : NaN
+    const negative = typeof value === "number" && value < 0
+    if (!(millis >= minimum && millis <= maximum && millis < Infinity) || negative) {
+      this.add(
+        field,
+        value,
+        maximum === Infinity
+          ? `a finite duration of ${Duration.format(Duration.millis(minimum))} or more, such as "2 seconds"`
+          : `a duration from ${Duration.format(Duration.millis(minimum))} to ${
+            Duration.format(Duration.millis(maximum))
+          }, such as "2 seconds"`
+      )
+      return minimum
+    }
+    return millis
+  }
+
+  /** What a `when` option may be. */
+  when(field: string, value: unknown): void {
+    const names = Array.isArray(value) && value.length > 0 &&
+      value.every((one) => typeof one === "string" && one.length > 0)
+    if (typeof value !== "function" && !names) {
+      this.add(field, value, "a predicate, or a list of classes and error tags that is not empty")
+    }
+  }
+
+  done(): void {
+    if (this.findings.length > 0) {
+      throw new InvalidOptions({ owner: this.owner, findings: this.findings })
+    }
+  }
+}

@@ -1,0 +1,388 @@
+/**
+ * Tries again what another try may cure: `Retryable` and `Overloaded` ends, with a backoff, within a budget and the deadline.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as ScheduleDecision from "effect/ScheduleDecision"
+import * as ScheduleIntervals from "effect/ScheduleIntervals"
+import type * as Alarm from "./Alarm.js"
+import * as Backoff from "./Backoff.js"
+import * as Failure from "./Failure.js"
+import type { Sleeper } from "./internal/callState.js"
+import type { Next, Passage, Wrapper } from "./internal/gate.js"
+import { type AnyEffect, asEffect, Caught } from "./internal/runtime.js"
+import { Validation } from "./Options.js"
+import * as Outcome from "./Outcome.js"
+import type { RetryGivenUp } from "./ResilienceEvent.js"
+import * as RetryBudget from "./RetryBudget.js"
+import * as Step from "./Step.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<R = never> {
+  /** Attempts after the first. 0 is honoured: no retry. Default 2. */
+  readonly maxRetries?: number | undefined
+  /** The delays: a `Backoff`, or any schedule of the failures. Default `Backoff.exponential("200 millis", { cap: "5 seconds" })`, full jitter. */
+  readonly schedule?: Schedule.Schedule<unknown, any, R> | undefined
+  /** Shared by all calls to a dependency, it keeps retries from multiplying an outage. Default none. */
+  readonly budget?: RetryBudget.RetryBudget | undefined
+  /** A dependency that asks for a longer wait is not waited for: the call fails with the answer it has. Default 5 minutes. */
+  readonly maxRetryAfter?: Duration.DurationInput | undefined
+  /** Which ends are tried again. Default: as the outcome table says, `Retryable` and `Overloaded`. */
+  readonly when?: Failure.When | undefined
+  /** Default `Failure.classify`. */
+  readonly classify?: Failure.Classify | undefined
+  /** Releases a successful value that is thrown away because the classifier calls it a failure. The last value is returned as it came. */
+  readonly discard?: ((value: any) => Effect.Effect<unknown, never, R>) | undefined
+  /** Names this piece in events. Default `retry`. */
+  readonly name?: string | undefined
+  readonly dependency?: string | undefined
+}
+
+/**
+ * The delays used when none are given.
+ *
+ * @example
+ * import * as Retry from "@holdfast/core/Retry"
+ *
+ * console.log([0, 1, 2].map((retry) => Retry.defaultBackoff.largest(retry))) // [ 200, 400, 800 ]
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const defaultBackoff: Backoff.Backoff = Backoff.exponential("200 millis", { cap: "5 seconds" })
+
+/** The retries made when no number is given. */
+const defaultMaxRetries = 2
+
+/** The longest wait that a dependency is granted when no number is given. */
+const defaultMaxRetryAfter = Duration.minutes(5)
+
+const asTheTableSays = (outcome: Outcome.Outcome): boolean => Outcome.table[outcome.class].retry
+
+class RetryWrapper implements Wrapper {
+  readonly _tag = "Wrapper"
+  readonly step: Step.Step
+  readonly maxRetries: number
+  readonly maxRetryAfterMillis: number
+  readonly schedule: Schedule.Schedule<unknown, any, any>
+  readonly backoff: Backoff.Backoff | undefined
+  readonly budget: RetryBudget.RetryBudget | undefined
+  readonly when: (outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean
+  readonly classify: Failure.Classify
+  readonly discard: ((value: any) => AnyEffect) | undefined
+
+  constructor(options: Options<any>) {
+    this.maxRetries = options.maxRetries ?? defaultMaxRetries
+    this.maxRetryAfterMillis = Duration.toMillis(options.maxRetryAfter ?? defaultMaxRetryAfter)
+    this.schedule = options.schedule ?? defaultBackoff
+    this.backoff = Backoff.isBackoff(this.schedule) ? this.schedule : undefined
+    this.budget = options.budget
+    this.when = options.when === undefined ? asTheTableSays : Failure.compileWhen(options.when)
+    this.classify = options.classify ?? Failure.classify
+    this.discard = options.discard
+    this.step = {
+      kind: "Retry",
+      policy: options.name ?? "retry",
+      dependency: options.dependency,
+      settings: { maxRetries: this.maxRetries, backoff: this.backoff, budget: this.budget?.settings }
+    }
+  }
+
+  wrap(frame: Passage, next: Next): AnyEffect {
+    const root = frame.callState
+    root.maxAttempts = this.maxRetries + 1
+    root.attempts = 0
+    this.budget?.deposit(frame.now)
+    return new Loop(this, frame, next).attempt()
+  }
+}
+
+/** One call that is tried up to a number of times: the continuation of every attempt, and the one who sleeps in between. */
+class Loop extends Caught implements Alarm.Entry, Sleeper {
+  readonly passage: Passage
+  private readonly retry: RetryWrapper
+  private readonly next: Next
+  private made = 0
+  private previousDelay = 0
+  private scheduleState: unknown = undefined
+  private resume: ((effect: AnyEffect) => void) | undefined = undefined
+  at = 0
+  place = -1
+
+  constructor(retry: RetryWrapper, frame: Passage, next: Next) {
+    super()
+    this.retry = retry
+    this.passage = frame
+    this.next = next
+  }
+
+  attempt(): AnyEffect {
+    this.made++
+    this.passage.callState.attempts = this.made
+    const body = this.next()
+    const classify = this.passage.facts.classify ?? this.retry.classify
+    if (classify === Failure.classify && this.retry.budget?.ended === undefined) {
+      this.effect_instruction_i0 = body
+      return asEffect(this)
+    }
+    return Effect.matchCauseEffect(body, {
+      onFailure: (cause) => this.ended(Exit.failCause(cause)),
+      onSuccess: (value) => this.ended(Exit.succeed(value))
+    })
+  }
+
+  effect_instruction_i1(cause: Cause.Cause<unknown>): AnyEffect {
+    return this.ended(Exit.failCause(cause))
+  }
+
+  private ended(exit: Exit.Exit<unknown, unknown>): AnyEffect {
+    const frame = this.passage
+    const root = frame.callState
+    // Our own limit cut the attempt: the call is over, and the attempt did not finish.
+    if (frame.isCut() || root.cutFromOutside) {
+      return exit as AnyEffect
+    }
+    let outcome: Outcome.Outcome
+    let again: boolean
+    try {
+      outcome = (frame.facts.classify ?? this.retry.classify)(exit)
+      again = this.retry.when(outcome, exit)
+    } catch (defect) {
+      frame.fault(this.retry.step.policy, defect)
+      return exit as AnyEffect
+    }
+    if (outcome.class !== "Rejected" && outcome.class !== "Interrupted") {
+      root.lastOutcome = outcome
+    }
+    if (outcome.class === "Success" || Outcome.table[outcome.class].retry) {
+      this.retry.budget?.ended?.(outcome.class === "Success")
+    }
+    // Whether a value is a failure is for the classifier to say: a `when` that is too wide must not repeat what worked.
+    if (!again || outcome.class === "Interrupted" || outcome.class === "Success") {
+      return exit as AnyEffect
+    }
+    if (frame.facts.repeatable === false && !outcome.neverSent) {
+      return this.giveUp("notRepeatable", outcome, exit)
+    }
+    if (root.probe) {
+      return this.giveUp("probe", outcome, exit)
+    }
+    if (this.made > this.retry.maxRetries) {
+      return this.retry.maxRetries === 0 ? (exit as AnyEffect) : this.giveUp("exhausted", outcome, exit)
+    }
+    const backoff = this.retry.backoff
+    if (backoff === undefined) {
+      return this.bySchedule(outcome, exit)
+    }
+    if (backoff.capMillis === 0) {
+      return this.after(0, outcome, exit)
+    }
+    return Effect.flatMap(Random.next, (draw) => {
+      this.previousDelay = backoff.delay(this.made - 1, this.previousDelay, draw)
+      return this.after(this.previousDelay, outcome, exit)
+    })
+  }
+
+  /** A schedule of the user's own is stepped by hand, so that the wait is ours: cut by the deadline, told to listeners. */
+  private bySchedule(outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>): AnyEffect {
+    const schedule = this.retry.schedule
+    const input = exit._tag === "Success" ? exit.value : squash(exit.cause)
+    // Schedules read the calendar: `Schedule.cron` means the time of day, not that of the alarm queue.
+    return Clock.clockWith((clock) => {
+      const now = clock.unsafeCurrentTimeMillis()
+      return Effect.flatMap(
+        schedule.step(now, input, this.made === 1 ? schedule.initial : this.scheduleState),
+        ([state, , decision]) => {
+          this.scheduleState = state
+          return ScheduleDecision.isDone(decision)
+            ? this.giveUp("exhausted", outcome, exit)
+            : this.after(Math.max(0, ScheduleIntervals.start(decision.intervals) - now), outcome, exit)
+        }
+      )
+    })
+  }
+
+  private after(backoff: number, outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>): AnyEffect {
+    const frame = this.passage
+    const asked = outcome.retryAfter === undefined ? 0 : Duration.toMillis(outcome.retryAfter)
+    const delay = Math.max(backoff, asked)
+    const now = frame.alarms.now()
+    if (delay >= frame.callState.deadline - now && frame.callState.deadline < Infinity) {
+      return this.giveUp("deadline", outcome, exit)
+    }
+    if (asked > this.retry.maxRetryAfterMillis) {
+      return this.giveUp("retryAfter", outcome, exit)
+    }
+    if (this.retry.budget !== undefined && !this.retry.budget.tryWithdraw(now)) {
+      return this.giveUp("budget", outcome, exit)
+    }
+    if (frame.callState.observed) {
+      frame.tell({ _tag: "RetryScheduled", at: now, call: frame.describe(), delay: Duration.millis(delay), outcome })
+    }
+    const next = () => delay > 0 ? this.sleep(delay, now) : this.attempt()
+    const discard = frame.facts.discard ?? this.retry.discard
+    return exit._tag === "Success" && discard !== undefined
+      ? Effect.flatMap(Effect.uninterruptible(discard(exit.value)), next)
+      : next()
+  }
+
+  private giveUp(
+    reason: RetryGivenUp["reason"],
+    outcome: Outcome.Outcome,
+    exit: Exit.Exit<unknown, unknown>
+  ): AnyEffect {
+    const frame = this.passage
+    if (frame.callState.observed) {
+      frame.tell({ _tag: "RetryGivenUp", at: frame.alarms.now(), call: frame.describe(), reason, outcome })
+    }
+    return exit as AnyEffect
+  }
+
+  // -- the wait ----------------------------------------------------------------
+
+  private sleep(delay: number, now: number): AnyEffect {
+    return Effect.async<unknown, unknown, unknown>((resume) => {
+      if (this.passage.isCut()) {
+        // The limit rang before the wait began, and the caller cannot be interrupted: nobody would wake it.
+        resume(Effect.interrupt)
+        return
+      }
+      this.resume = resume
+      this.passage.callState.sleeper ??= this
+      this.passage.alarms.schedule(this, now + delay, now)
+      return Effect.sync(() => this.rise())
+    })
+  }
+
+  private rise(): void {
+    this.passage.alarms.cancel(this)
+    if (this.passage.callState.sleeper === this) {
+      this.passage.callState.sleeper = undefined
+    }
+  }
+
+  ring(): void {
+    this.rise()
+    this.resume?.(Effect.suspend(() => this.passage.isCut() ? Effect.interrupt : this.attempt()))
+  }
+
+  wake(exit: Exit.Exit<never, unknown>): void {
+    this.rise()
+    this.resume?.(exit)
+  }
+}
+
+const squash = (cause: Cause.Cause<unknown>): unknown => Option.getOrElse(Cause.failureOption(cause), () => cause)
+
+/**
+ * A policy that repeats what it protects while its failures may be cured by another try. It adds no error: when it gives up, the
+ * last failure comes out as it was.
+ *
+ * A call that is not repeatable (`policy.with({ repeatable: false })`) is tried again only if its failure proves that nothing was
+ * sent. `retryAfter` of an answer is the least delay. It gives up at once when the next delay is not shorter than what
+ * is left of the deadline.
+ *
+ * @example
+ * import * as Backoff from "@holdfast/core/Backoff"
+ * import * as Failure from "@holdfast/core/Failure"
+ * import * as Retry from "@holdfast/core/Retry"
+ * import * as Effect from "effect/Effect"
+ *
+ * class Busy extends Failure.Retryable("Busy")<{}> {}
+ *
+ * const call = Effect.fail(new Busy()).pipe(
+ *   Retry.make({ maxRetries: 3, schedule: Backoff.exponential("100 millis", { cap: "2 seconds" }) })
+ * )
+ *
+ * Effect.runPromiseExit(call)
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <R = never>(options: Options<R> = {}): Step.Policy<never, R> => {
+  const check = new Validation("Retry.make")
+  check.record(options, [
+    "maxRetries",
+    "schedule",
+    "budget",
+    "maxRetryAfter",
+    "when",
+    "classify",
+    "discard",
+    "name",
+    "dependency"
+  ])
+  const { budget, classify, discard, maxRetries, name, schedule, when } = options ?? {}
+  if (maxRetries !== undefined) {
+    check.whole("maxRetries", maxRetries, 0, 1000)
+  }
+  if (schedule !== undefined && !Schedule.isSchedule(schedule)) {
+    check.add("schedule", schedule, "a Schedule or a Backoff, such as Backoff.exponential(\"200 millis\")")
+  }
+  if (budget !== undefined && !RetryBudget.isRetryBudget(budget)) {
+    check.add("budget", budget, "a RetryBudget")
+  }
+  if (options?.maxRetryAfter !== undefined) {
+    check.duration("maxRetryAfter", options.maxRetryAfter, 0)
+  }
+  if (when !== undefined) {
+    check.when("when", when)
+  }
+  if (classify !== undefined) {
+    check.callable("classify", classify)
+  }
+  if (discard !== undefined) {
+    check.callable("discard", discard)
+  }
+  if (name !== undefined) {
+    check.text("name", name)
+  }
+  if (options.dependency !== undefined) {
+    check.text("dependency", options.dependency)
+  }
+  check.done()
+  return Step.policy<never, R>([new RetryWrapper(options)])
+}
+
+/**
+ * For calls that somebody waits for: one retry.
+ *
+ * @example
+ * import * as Retry from "@holdfast/core/Retry"
+ * import * as Effect from "effect/Effect"
+ *
+ * Effect.runPromise(Effect.succeed("page").pipe(Retry.interactive))
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const interactive: Step.Policy = make({ maxRetries: 1, name: "retry.interactive" })
+
+/**
+ * For background jobs, where nobody waits: five retries, from 1 second up to a minute.
+ *
+ * @example
+ * import * as Retry from "@holdfast/core/Retry"
+ * import * as Effect from "effect/Effect"
+ *
+ * Effect.runPromise(Effect.succeed("report").pipe(Retry.background))
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const background: Step.Policy = make({
+  maxRetries: 5,
+  schedule: Backoff.exponential("1 second", { cap: "1 minute" }),
+  name: "retry.background"
+})

@@ -1,0 +1,163 @@
+/**
+ * The building blocks of a policy: gates, wrappers, and the callable value that is compiled from a list of them.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import { suspend } from "effect/Effect"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import type * as Types from "effect/Types"
+import * as Call from "./Call.js"
+import { Entrance, type Protected } from "./internal/frame.js"
+import type { Gate, Link, Part, Region, Step } from "./internal/gate.js"
+import type { AnyEffect } from "./internal/runtime.js"
+import { asEffect } from "./internal/runtime.js"
+
+export type {
+  /**
+   * What a step of a policy is, as data: read by `explain`, `lint`, dashboards and tests.
+   *
+   * @since 0.1.0
+   * @category models
+   */
+  Step
+} from "./internal/gate.js"
+
+const compile = (parts: ReadonlyArray<Part>): Region => {
+  const dependency = parts.find((part) => part.step.dependency !== undefined)?.step.dependency
+  const from = (index: number, first: boolean): Link | undefined => {
+    if (index === parts.length && !first) {
+      return undefined
+    }
+    const part = parts[index]
+    if (part !== undefined && part._tag === "Wrapper" && !first) {
+      const next = from(index + 1, false)
+      return {
+        _tag: "Border",
+        wrapper: part,
+        next: next ?? { _tag: "Region", gates: [], next: undefined, attemptsOnly: true, dependency }
+      }
+    }
+    const gates: Array<Gate> = []
+    let limited = false
+    let end = index
+    for (; end < parts.length; end++) {
+      const gate = parts[end]!
+      if (gate._tag === "Wrapper" || (limited && gate.expire !== undefined)) {
+        break
+      }
+      limited = limited || gate.expire !== undefined
+      gates.push(gate)
+    }
+    return { _tag: "Region", gates, next: from(end, false), attemptsOnly: false, dependency }
+  }
+  return from(0, true) as Region
+}
+
+// -- the policy --------------------------------------------------------------
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("@holdfast/core/Policy")
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+/** The parts hide behind this key: in public, `steps` is the description. */
+const PartsId: unique symbol = Symbol.for("@holdfast/core/Policy/parts")
+
+/**
+ * A function from effect to effect that carries its own description. It adds `E` to the errors and `R` to the requirements of
+ * what it protects, and never changes the value.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Policy<out E = never, out R = never> extends Pipeable {
+  readonly [TypeId]: {
+    readonly _E: Types.Covariant<E>
+    readonly _R: Types.Covariant<R>
+  }
+  /** Outermost first. */
+  readonly steps: ReadonlyArray<Step>
+  <A, E1, R1>(effect: Effect.Effect<A, E1, R1>): Effect.Effect<A, E1 | E, R1 | R>
+  /** The same policy with facts about one call: the operation, whether it may be repeated, its key. */
+  readonly with: (
+    facts: Call.Facts
+  ) => <A, E1, R1>(effect: Effect.Effect<A, E1, R1>) => Effect.Effect<A, E1 | E, R1 | R>
+  /** Protects what a function makes for every attempt from the call in progress: its number, its deadline. */
+  readonly run: <A, E1, R1>(
+    attempt: (call: Call.Call) => Effect.Effect<A, E1, R1>,
+    facts?: Call.Facts
+  ) => Effect.Effect<A, E1 | E, R1 | R>
+}
+
+/**
+ * Builds a policy from its parts, outermost first.
+ *
+ * @internal
+ */
+export const policy = <E = never, R = never>(parts: ReadonlyArray<Part>): Policy<E, R> => {
+  const link = compile(parts)
+  const identity = parts.length === 0
+  const enter = (effect: Protected, facts: Call.Facts): AnyEffect =>
+    asEffect(new Entrance(link, effect, facts, undefined))
+  const withFacts = (facts: Call.Facts) => (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, facts)
+  const self: any = (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, Call.none)
+  const steps = Object.freeze(parts.map((part) => part.step))
+  const fixed = {
+    [TypeId]: { _E: (_: never) => _, _R: (_: never) => _ },
+    [PartsId]: parts,
+    steps,
+    with: withFacts,
+    run: (attempt: (call: Call.Call) => AnyEffect, facts: Call.Facts = Call.none) => enter(attempt, facts),
+    pipe() {
+      return pipeArguments(self, arguments)
+    },
+    toJSON: () => ({ _id: "@holdfast/core/Policy", steps })
+  }
+  for (const key of Reflect.ownKeys(fixed)) {
+    Object.defineProperty(self, key, { value: fixed[key as keyof typeof fixed], enumerable: key === "steps" })
+  }
+  return self
+}
+
+/**
+ * A policy from a function. What it wraps is the rest of the chain, which is run anew each time.
+ *
+ * @internal
+ */
+export const fromFunction = <E, R>(
+  name: string,
+  f: (effect: Effect.Effect<any, any, any>) => Effect.Effect<any, any, any>
+): Policy<E, R> =>
+  policy([{
+    _tag: "Wrapper",
+    step: { kind: "Custom", policy: name, dependency: undefined, settings: {} },
+    wrap: (_, next) => f(suspend(() => next()))
+  }])
+
+/**
+ * @internal
+ */
+export const partsOf = (self: Policy<any, any>): ReadonlyArray<Part> => (self as any)[PartsId]
+
+/**
+ * Whether a value is a policy; any other function is not.
+ *
+ * @example
+ * import * as Step from "@holdfast/core/Step"
+ * import * as Timeout from "@holdfast/core/Timeout"
+ *
+ * console.log(Step.isPolicy(Timeout.make("2 seconds"))) // true
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isPolicy = (value: unknown): value is Policy<unknown, unknown> =>
+  typeof value === "function" && TypeId in value

@@ -1,0 +1,223 @@
+/**
+ * The gate of a circuit breaker: asks its machine, tells it the ends of calls, and tells listeners what changed.
+ */
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import type * as PubSub from "effect/PubSub"
+import { CircuitBreakerMachine, type Config, isProbe, type State } from "../CircuitBreakerMachine.js"
+import * as Failure from "../Failure.js"
+import * as Outcome from "../Outcome.js"
+import type * as ResilienceEvent from "../ResilienceEvent.js"
+import type { Gate, Passage, Step } from "./gate.js"
+
+/**
+ * One change of state.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Transition {
+  readonly from: State
+  readonly to: State
+}
+
+/** More tags than this are no vocabulary but data. */
+const mostWarnings = 100
+
+/** What a call ends with that is not let through: the gate knows why, the policy builds its error. */
+type Refuse = (fields: {
+  readonly policy: string
+  readonly dependency: string | undefined
+  readonly reason: "open" | "probing" | "isolated"
+  readonly retryAfter: Duration.Duration | undefined
+}) => Exit.Exit<never, unknown>
+
+/** @internal */
+export class BreakerGate implements Gate {
+  readonly _tag = "Gate"
+  readonly step: Step
+  readonly machine: CircuitBreakerMachine
+  readonly transitions: PubSub.PubSub<Transition>
+  private readonly refuse: Refuse
+  private readonly classify: Failure.Classify
+  private readonly fails: (outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean
+  private readonly tableOnly: boolean
+  private dryRun: boolean
+  private described: Record<string, unknown>
+  private readonly warned = new Set<string>()
+  /** The frame whose random source is drawn from; set before every call of the machine, so that no closure is built per call. */
+  private present: Passage | undefined = undefined
+  private readonly draw = (): number => this.present!.draw()
+
+  constructor(
+    options: {
+      readonly name: string
+      readonly dependency?: string | undefined
+      readonly when?: Failure.When | undefined
+      readonly classify?: Failure.Classify | undefined
+    },
+    config: Config,
+    described: Record<string, unknown>,
+    now: number,
+    transitions: PubSub.PubSub<Transition>,
+    refuse: Refuse
+  ) {
+    this.refuse = refuse
+    this.machine = new CircuitBreakerMachine(config, now)
+    this.transitions = transitions
+    this.classify = options.classify ?? Failure.classify
+    this.tableOnly = options.when === undefined
+    this.fails = Failure.compileWhen(options.when ?? [])
+    this.dryRun = config.dryRun
+    this.described = described
+    const present = () => this.described
+    this.step = {
+      kind: "CircuitBreaker",
+      policy: options.name,
+      dependency: options.dependency ?? options.name,
+      get settings() {
+        return present()
+      }
+    }
+  }
+
+  reconfigure(config: Config, described: Record<string, unknown>, now: number): void {
+    this.machine.reconfigure(config, now)
+    this.dryRun = config.dryRun
+    this.described = described
+  }
+
+  enter(frame: Passage, slot: number): undefined | Exit.Exit<never, unknown> {
+    const machine = this.machine
+    const before = machine.state
+    this.present = frame
+    const ticket = machine.enter(frame.now, this.draw)
+    if (machine.state !== before) {
+      this.changed(before, frame)
+    }
+    if (ticket === 0) {
+      return this.reject(frame)
+    }
+    frame.slots[slot] = ticket
+    if (isProbe(ticket)) {
+      // A dry run changes nothing for the caller, the number of its attempts included.
+      if (frame.attempt === 0 && !this.dryRun) {
+        frame.callState.probe = true
+      }
+    } else if (this.dryRun && machine.state._tag !== "Closed" && machine.state._tag !== "Disabled") {
+      this.tellRejection(frame)
+    }
+    return undefined
+  }
+
+  leave(frame: Passage, slot: number): void {
+    const machine = this.machine
+    const ticket = frame.slots[slot] as number
+    const before = machine.state
+    this.present = frame
+    const outcome = frame.record(slot, this.classify)
+    let verdict = Outcome.table[outcome.class].circuitBreaker
+    // Whether a value is a failure is for the classifier to say, and an interruption says nothing, however wide a `when` is.
+    if (!this.tableOnly && outcome.class !== "Success" && outcome.class !== "Interrupted") {
+      // The ticket is given back whatever a predicate of the user's does.
+      try {
+        verdict = this.fails(outcome, frame.exit) ? "failure" : verdict === "failure" ? "ignored" : verdict
+      } catch (defect) {
+        frame.fault(this.step.policy, defect)
+      }
+    }
+    const duration = frame.now - frame.admitted
+    const asked = outcome.retryAfter === undefined ? undefined : Duration.toMillis(outcome.retryAfter)
+    if (!machine.record(ticket, verdict, duration, frame.now, this.draw, asked) && frame.callState.observed) {
+      frame.tell({ _tag: "LateResult", at: frame.now, call: frame.describe(), breaker: this.step.policy, outcome })
+    }
+    if (machine.state !== before) {
+      this.changed(before, frame)
+    }
+    if (outcome.class === "Unclassified" && !frame.isCut()) {
+      this.warn(frame)
+    }
+  }
+
+  private reject(frame: Passage): Exit.Exit<never, unknown> {
+    const { reason, retryAfter } = this.tellRejection(frame)
+    return this.refuse({
+      policy: this.step.policy,
+      dependency: this.step.dependency,
+      reason,
+      retryAfter
+    })
+  }
+
+  private tellRejection(frame: Passage) {
+    const { reason, retryAfterMillis } = this.machine.rejection(frame.now)
+    const retryAfter = retryAfterMillis === undefined ? undefined : Duration.millis(retryAfterMillis)
+    if (frame.callState.observed) {
+      frame.tell({
+        _tag: "CircuitRejected",
+        at: frame.now,
+        call: frame.describe(),
+        breaker: this.step.policy,
+        reason,
+        retryAfter,
+        dryRun: this.dryRun
+      })
+    }
+    return { reason, retryAfter }
+  }
+
+  private changed(from: State, frame: Passage): void {
+    const to = this.machine.state
+    this.transitions.unsafeOffer({ from, to })
+    if (frame.callState.observed) {
+      frame.tell(this.event(to, frame.now, frame))
+    }
+  }
+
+  event(state: State, at: number, frame: Passage | undefined): ResilienceEvent.CircuitChanged {
+    const { calls, failures } = this.machine.snapshot(at)
+    return {
+      _tag: eventOf[state._tag],
+      at,
+      call: frame?.describe(),
+      breaker: this.step.policy,
+      dependency: this.step.dependency,
+      generation: state.generation,
+      failures,
+      calls,
+      openDuration: state._tag === "Open" ? Duration.millis(state.openMillis) : undefined,
+      lastCause: state._tag === "Open" && frame?.exit._tag === "Failure" ? frame.exit.cause : undefined
+    }
+  }
+
+  /** An error that nobody classified counts against the dependency and is never retried: say so once. */
+  private warn(frame: Passage): void {
+    if (frame.exit._tag === "Success") {
+      return
+    }
+    const failure = Cause.failureOption(frame.exit.cause)
+    const tag = Option.isSome(failure) ? String((failure.value as any)?._tag ?? "an error without a tag") : "a defect"
+    if (this.warned.has(tag) || this.warned.size >= mostWarnings) {
+      return
+    }
+    this.warned.add(tag)
+    frame.tell({ _tag: "UnclassifiedFailure", at: frame.now, call: frame.describe(), tag })
+    frame.afterwards(Effect.logWarning(
+      tag === "a defect"
+        ? `${this.step.policy} ended with a defect: it counts against the dependency and is not retried`
+        : `${this.step.policy} failed with ${tag}, of which nobody said what it means: it counts against the dependency and is ` +
+          `not retried. Say it with Failure.byTag({ ${tag}: "Retryable" | "Overloaded" | "Permanent" })`
+    ))
+  }
+}
+
+const eventOf = {
+  Closed: "CircuitClosed",
+  Open: "CircuitOpened",
+  HalfOpen: "CircuitHalfOpened",
+  Isolated: "CircuitIsolated",
+  Disabled: "CircuitDisabled"
+} as const

@@ -1,0 +1,262 @@
+/**
+ * The options of a circuit breaker: trip policies in durations, defaults, presets and their validation.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as ScheduleDecision from "effect/ScheduleDecision"
+import * as ScheduleIntervals from "effect/ScheduleIntervals"
+import type { Config } from "../CircuitBreakerMachine.js"
+import { Validation } from "../Options.js"
+import * as TripPolicy from "../TripPolicy.js"
+import * as Window from "../Window.js"
+
+/** @internal */
+export type WindowInput = Duration.DurationInput | { readonly calls: number }
+
+const windowOf = (check: Validation, input: unknown): Window.Window => {
+  if (typeof input === "object" && input !== null && "calls" in input) {
+    const calls = (input as { readonly calls: unknown }).calls
+    check.whole("window.calls", calls, 1)
+    return Window.calls(calls as number)
+  }
+  return Window.time(check.duration("window", input, 10))
+}
+
+const rateOf = (check: Validation, options: {
+  readonly threshold: number
+  readonly window: WindowInput
+  readonly minimumCalls: number
+}) => {
+  if (typeof options.threshold !== "number" || !(options.threshold > 0 && options.threshold <= 1)) {
+    check.add("threshold", options.threshold, "a share above 0 and up to 1; 0.5 is half")
+  }
+  const window = windowOf(check, options.window)
+  check.whole("minimumCalls", options.minimumCalls, 1)
+  const calls = window._tag === "Calls" ? window.size : Infinity
+  if (calls > 0 && options.minimumCalls > calls) {
+    check.add("minimumCalls", options.minimumCalls, `at most the ${calls} calls of the window`)
+  }
+  return { threshold: options.threshold, window, minimumCalls: options.minimumCalls }
+}
+
+const tripPolicyTags: ReadonlySet<unknown> = new Set(["Consecutive", "FailureRate", "Failures", "SlowCallRate", "Any"])
+
+const isTripPolicy = (value: unknown): value is TripPolicy.TripPolicy =>
+  typeof value === "object" && value !== null && tripPolicyTags.has((value as { readonly _tag?: unknown })._tag)
+
+const aTripPolicy = "a trip policy, such as CircuitBreaker.consecutive(5)"
+
+/** @internal */
+export const consecutive = (failures: number): TripPolicy.TripPolicy => {
+  const check = new Validation("CircuitBreaker.consecutive")
+  check.whole("failures", failures, 1)
+  check.done()
+  return TripPolicy.consecutive(failures)
+}
+
+/** @internal */
+export const failureRate = (options: {
+  /** From above 0 to 1; 0.5 is half. */
+  readonly threshold: number
+  /** A duration for a time window, `{ calls: 100 }` for the last hundred calls. */
+  readonly window: WindowInput
+  /** Fewer calls than this never open it. */
+  readonly minimumCalls: number
+}): TripPolicy.TripPolicy => {
+  const check = new Validation("CircuitBreaker.failureRate")
+  check.record(options, ["threshold", "window", "minimumCalls"])
+  const rate = rateOf(check, options)
+  check.done()
+  return TripPolicy.failureRate(rate)
+}
+
+/** @internal */
+export const failures = (
+  count: number,
+  options: { readonly within: Duration.DurationInput }
+): TripPolicy.TripPolicy => {
+  const check = new Validation("CircuitBreaker.failures")
+  check.whole("failures", count, 1)
+  check.record(options, ["within"])
+  const within = check.duration("within", options?.within, 10)
+  check.done()
+  return TripPolicy.failures(count, { within })
+}
+
+/** @internal */
+export const slowCallRate = (options: {
+  /** A call that takes longer is slow. */
+  readonly slowerThan: Duration.DurationInput
+  /** From above 0 to 1. */
+  readonly threshold: number
+  /** A duration for a time window, `{ calls: 100 }` for the last hundred calls. */
+  readonly window: WindowInput
+  /** Fewer calls than this never open it. */
+  readonly minimumCalls: number
+}): TripPolicy.TripPolicy => {
+  const check = new Validation("CircuitBreaker.slowCallRate")
+  check.record(options, ["slowerThan", "threshold", "window", "minimumCalls"])
+  const slowerThan = check.duration("slowerThan", options.slowerThan)
+  const rate = rateOf(check, options)
+  check.done()
+  return TripPolicy.slowCallRate({ slowerThan, ...rate })
+}
+
+/** @internal */
+export const any = (...policies: ReadonlyArray<TripPolicy.TripPolicy>): TripPolicy.TripPolicy => {
+  const check = new Validation("CircuitBreaker.any")
+  check.whole("policies.length", policies.length, 1)
+  policies.forEach((policy, place) => {
+    if (!isTripPolicy(policy)) {
+      check.add(`policies[${place}]`, policy, aTripPolicy)
+    }
+  })
+  check.done()
+  return TripPolicy.any(...policies)
+}
+
+/** @internal */
+export const defaultTripPolicy: TripPolicy.TripPolicy = TripPolicy.any(
+  TripPolicy.failureRate({ threshold: 0.5, window: Window.time(30_000), minimumCalls: 20 }),
+  TripPolicy.consecutive(10)
+)
+
+/** @internal */
+export const lowTraffic: TripPolicy.TripPolicy = TripPolicy.consecutive(5)
+
+/** @internal */
+export const lastTen: TripPolicy.TripPolicy = TripPolicy.failureRate({
+  threshold: 0.5,
+  window: Window.calls(10),
+  minimumCalls: 10
+})
+
+/** @internal */
+export const defaults = {
+  openDuration: Duration.seconds(30),
+  openJitter: 0.1,
+  maxOpenDuration: Duration.hours(1),
+  probes: 1
+} as const
+
+/** The fields a breaker knows. */
+const fields = [
+  "name",
+  "dependency",
+  "tripPolicy",
+  "openDuration",
+  "openJitter",
+  "maxOpenDuration",
+  "probes",
+  "successThreshold",
+  "probeTimeout",
+  "when",
+  "classify",
+  "dryRun"
+]
+
+/** A schedule of the user's is played once, when the breaker is made: so many failed probes in a row have delays of their own. */
+const playedProbes = 32
+
+const playSchedule = (schedule: Schedule.Schedule<unknown>): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.gen(function*() {
+    const delays: Array<number> = []
+    let state = schedule.initial
+    let now = 0
+    while (delays.length < playedProbes) {
+      const [next, , decision] = yield* schedule.step(now, undefined, state)
+      // The step that ends a schedule has no delay: from there on the last one before it stays.
+      if (ScheduleDecision.isDone(decision)) {
+        break
+      }
+      const start = ScheduleIntervals.start(decision.intervals)
+      delays.push(start - now)
+      state = next
+      now = start
+    }
+    return delays
+  })
+
+/** @internal */
+export const check = (options: any): Effect.Effect<{ config: Config; described: Record<string, unknown> }> =>
+  Effect.suspend(() => {
+    const findings = new Validation("CircuitBreaker.make")
+    findings.record(options, fields)
+    findings.done()
+    findings.text("name", options.name)
+    if (options.dependency !== undefined) {
+      findings.text("dependency", options.dependency)
+    }
+    const openDuration = options.openDuration ?? defaults.openDuration
+    const scheduled = Schedule.isSchedule(openDuration)
+    const fixed = scheduled ? 0 : findings.duration("openDuration", openDuration)
+    const maxOpenMillis = findings.duration("maxOpenDuration", options.maxOpenDuration ?? defaults.maxOpenDuration)
+    if (!scheduled && maxOpenMillis < fixed) {
+      findings.add("maxOpenDuration", options.maxOpenDuration, "a duration not shorter than openDuration")
+    }
+    const openJitter = options.openJitter ?? defaults.openJitter
+    findings.number("openJitter", openJitter, 0, 1)
+    const probes = options.probes ?? defaults.probes
+    findings.whole("probes", probes, 1, 1000)
+    const successThreshold = options.successThreshold ?? probes
+    if (options.successThreshold !== undefined) {
+      findings.whole("successThreshold", successThreshold, 1, 1000)
+    }
+    const probeTimeout = options.probeTimeout === undefined
+      ? undefined
+      : findings.duration("probeTimeout", options.probeTimeout)
+    if (options.when !== undefined) {
+      findings.when("when", options.when)
+    }
+    if (options.classify !== undefined) {
+      findings.callable("classify", options.classify)
+    }
+    if (options.dryRun !== undefined) {
+      findings.flag("dryRun", options.dryRun)
+    }
+    const tripPolicy = options.tripPolicy ?? defaultTripPolicy
+    if (!isTripPolicy(tripPolicy)) {
+      findings.add("tripPolicy", tripPolicy, aTripPolicy)
+    }
+    findings.done()
+    return Effect.map(
+      scheduled ? playSchedule(openDuration as Schedule.Schedule<unknown>) : Effect.succeed([fixed]),
+      (delays) => {
+        // A delay that overflowed is no number, and is capped.
+        if (delays.length === 0 || delays.some((delay) => delay < 1)) {
+          findings.add(
+            "openDuration",
+            delays.slice(0, 4),
+            "a schedule with at least one delay, and none shorter than 1ms"
+          )
+          findings.done()
+        }
+        const openMillis = (failedProbes: number): number =>
+          delays[Math.min(failedProbes, delays.length - 1)] ?? maxOpenMillis
+        const config: Config = {
+          tripPolicy,
+          openMillis,
+          openJitter,
+          maxOpenMillis,
+          probes,
+          successThreshold,
+          probeTimeoutMillis: probeTimeout ?? Math.min(openMillis(0), maxOpenMillis),
+          dryRun: options.dryRun === true
+        }
+        return {
+          config,
+          described: {
+            tripPolicy,
+            openMillis: openMillis(0),
+            openJitter,
+            maxOpenMillis,
+            probes,
+            successThreshold,
+            probeTimeoutMillis: config.probeTimeoutMillis,
+            dryRun: config.dryRun
+          }
+        }
+      }
+    )
+  })

@@ -1,0 +1,59 @@
+/**
+ * What all the passages of one call share: attempts, deadline, listeners, and whoever waits.
+ */
+import type * as Exit from "effect/Exit"
+import type * as HashSet from "effect/HashSet"
+import type * as Call from "../Call.js"
+import type * as Deadline from "../Deadline.js"
+import type * as Outcome from "../Outcome.js"
+import * as ResilienceEvent from "../ResilienceEvent.js"
+
+/**
+ * Whoever waits within a call: a frame at a gate, or a retry in its backoff.
+ *
+ * @internal
+ */
+export interface Sleeper {
+  /** The innermost passage around the wait. */
+  readonly passage: unknown
+  wake(exit: Exit.Exit<never, unknown>): void
+}
+
+/** @internal */
+export class CallState {
+  /** Attempts started so far. */
+  attempts = 0
+  maxAttempts = 1
+  /** How often the protected effect was started. */
+  sends = 0
+  /** The call was admitted as a probe: it makes one attempt. */
+  probe = false
+  /** A deadline from outside, nearer than a limit of ours, cut an attempt. */
+  cutFromOutside = false
+  /** The outcome of the last attempt that ended by itself. */
+  lastOutcome: Outcome.Outcome | undefined = undefined
+  /** Milliseconds of the clock; Infinity without a deadline. */
+  deadline = Infinity
+  /** Whoever waits within this call can be woken before its time, even where it cannot be interrupted. */
+  sleeper: Sleeper | undefined = undefined
+  /** The attempts are counted by a policy further in, as `Policy.keyed` does it. */
+  inner: Call.Call | undefined = undefined
+  /** A listener threw: it is logged once per call. */
+  listenerThrew = false
+  readonly listeners: HashSet.HashSet<ResilienceEvent.Listener>
+  /** The deadline that came with the fiber, to be put back. */
+  readonly inherited: Deadline.Deadline | undefined
+
+  constructor(
+    listeners: HashSet.HashSet<ResilienceEvent.Listener>,
+    inherited: Deadline.Deadline | undefined
+  ) {
+    this.listeners = listeners
+    this.inherited = inherited
+  }
+
+  /** Does anybody listen? Without listeners no event is built. */
+  get observed(): boolean {
+    return this.listeners !== ResilienceEvent.noListeners
+  }
+}

@@ -1,0 +1,362 @@
+/**
+ * Reads the numbers of a dependency from Effect's `Config`: from environment variables, or from any other provider.
+ *
+ * @since 0.1.0
+ */
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Backoff from "../Backoff.js"
+import * as CircuitBreaker from "../CircuitBreaker.js"
+import type { Change, SlotName } from "../LiveDependency.js"
+import { InvalidOptions } from "../Options.js"
+import * as Retry from "../Retry.js"
+import * as RetryBudget from "../RetryBudget.js"
+import * as TripPolicy from "../TripPolicy.js"
+import { isRecord, type Settings, slotNames, type Slots } from "./dependencySlots.js"
+
+/** What a text says, or what would be allowed in its place. */
+type Parsed = { readonly value: unknown } | { readonly allowed: string }
+
+type Parse = (text: string) => Parsed
+
+const duration: Parse = (text) =>
+  Option.match(Duration.decodeUnknown(text), {
+    onNone: () => ({ allowed: "a duration, such as \"2 seconds\"" }),
+    onSome: (value) => ({ value })
+  })
+
+const number: Parse = (text) => {
+  const value = text.trim() === "" ? NaN : Number(text)
+  return Number.isNaN(value) ? { allowed: "a number" } : { value }
+}
+
+const flag: Parse = (text) =>
+  text === "true" || text === "false" ? { value: text === "true" } : { allowed: "true or false" }
+
+const jitter: Parse = (text) => {
+  if (text === "full" || text === "equal" || text === "none") {
+    return { value: text }
+  }
+  const factor = number(text)
+  return "value" in factor
+    ? { value: { factor: factor.value } }
+    : { allowed: "full, equal, none, or a share such as 0.2" }
+}
+
+const window: Parse = (text) => {
+  const calls = /^(\d+) calls?$/.exec(text)
+  if (calls !== null) {
+    return { value: { calls: Number(calls[1]) } }
+  }
+  const time = duration(text)
+  return "value" in time
+    ? time
+    : { allowed: "a duration or a number of calls, such as \"30 seconds\" or \"100 calls\"" }
+}
+
+/** The plain numbers of each slot; a timeout is one. */
+const vocabulary: Record<SlotName, Readonly<Record<string, Parse>>> = {
+  totalTimeout: {},
+  attemptTimeout: {},
+  bulkhead: { maxConcurrent: number, maxQueue: number, maxWait: duration },
+  circuitBreaker: {
+    openDuration: duration,
+    openJitter: number,
+    maxOpenDuration: duration,
+    probes: number,
+    successThreshold: number,
+    probeTimeout: duration,
+    dryRun: flag
+  },
+  retry: { maxRetries: number },
+  rateLimiter: { rate: number, per: duration, capacity: number, maxWait: duration, maxQueue: number, dryRun: flag }
+}
+
+const budgetNumbers: Readonly<Record<string, Parse>> = { percent: number, minimumPerSecond: number, ttl: duration }
+
+/**
+ * The name of the variable for a field: `retry.maxRetries` is `RETRY_MAX_RETRIES`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const variable = (field: string): string =>
+  field.replace(/([a-z0-9])([A-Z])/g, "$1_$2").replace(/[^A-Za-z0-9]+/g, "_").replace(/^_|_$/g, "").toUpperCase()
+
+/**
+ * What the provider says: the change it asks for, the texts that it was read from, by variable, and what is wrong with them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reading {
+  readonly change: Change
+  readonly texts: ReadonlyMap<string, string>
+  readonly findings: ReadonlyArray<{ readonly path: string; readonly value: unknown; readonly allowed: string }>
+}
+
+/** Reads one text after the other, and remembers which variables it knows. */
+class Reader {
+  readonly prefix: string
+  readonly texts = new Map<string, string>()
+  readonly known = new Set<string>()
+  readonly findings: Array<Reading["findings"][number]> = []
+
+  constructor(prefix: string) {
+    this.prefix = prefix
+  }
+
+  path(name: string): string {
+    return `${this.prefix}_${name}`
+  }
+
+  text(field: string): Effect.Effect<string | undefined, ConfigError.ConfigError> {
+    const name = variable(field)
+    this.known.add(name)
+    return Effect.map(this.raw(name), (text) => {
+      if (text !== undefined) {
+        this.texts.set(this.path(name), text)
+      }
+      return text
+    })
+  }
+
+  raw(name: string): Effect.Effect<string | undefined, ConfigError.ConfigError> {
+    return Effect.map(Config.option(Config.nested(Config.string(name), this.prefix)), Option.getOrUndefined)
+  }
+
+  add(field: string, value: unknown, allowed: string): void {
+    this.findings.push({ path: this.path(variable(field)), value, allowed })
+  }
+
+  /** The fields that are there and can be read. */
+  record(
+    at: string,
+    fields: Readonly<Record<string, Parse>>
+  ): Effect.Effect<Record<string, any>, ConfigError.ConfigError> {
+    return Effect.gen(this, function*() {
+      const found: Record<string, unknown> = {}
+      for (const [field, parse] of Object.entries(fields)) {
+        const text = yield* this.text(`${at}.${field}`)
+        if (text === undefined) continue
+        const parsed = parse(text.trim())
+        if ("value" in parsed) {
+          found[field] = parsed.value
+        } else {
+          this.add(`${at}.${field}`, text, parsed.allowed)
+        }
+      }
+      return found
+    })
+  }
+
+  /** Builds a value from numbers of the environment; numbers out of range are findings. */
+  build<A>(at: string, make: () => A): A | undefined {
+    try {
+      return make()
+    } catch (defect) {
+      if (!(defect instanceof InvalidOptions)) throw defect
+      for (const { allowed, field, value } of defect.findings) {
+        const path = `${at}.${field === "delay" ? "base" : field.replace(/\..*/, "")}`
+        this.add(path, this.texts.get(this.path(variable(path))) ?? value, allowed)
+      }
+      return undefined
+    }
+  }
+}
+
+const isOff = (text: string): boolean => text.trim().toLowerCase() === "off"
+
+/** The numbers of a backoff of ours; the delays of another schedule cannot be set. */
+const readBackoff = (reader: Reader, at: string, declared: unknown) =>
+  Effect.gen(function*() {
+    const backoff = declared ?? Retry.defaultBackoff
+    if (!Backoff.isBackoff(backoff)) return undefined
+    const { kind } = backoff
+    const found = yield* reader.record(at, {
+      base: duration,
+      ...(kind === "exponential" ? { factor: number } : {}),
+      ...(kind === "constant" ? {} : { cap: duration }),
+      ...(kind === "decorrelated" ? {} : { jitter })
+    })
+    if (Object.keys(found).length === 0) return undefined
+    const { base = backoff.baseMillis, cap = backoff.capMillis, factor = backoff.factor } = found
+    const spread = found.jitter ?? backoff.jitter
+    return reader.build(at, () => {
+      switch (kind) {
+        case "exponential":
+          return Backoff.exponential(base, { factor, cap, jitter: spread })
+        case "constant":
+          return Backoff.constant(base, { jitter: spread })
+        case "decorrelated":
+          return Backoff.decorrelated(base, { cap })
+      }
+    })
+  })
+
+type Leaf = Exclude<TripPolicy.TripPolicy, TripPolicy.Any>
+
+const readLeaf = (reader: Reader, at: string, leaf: Leaf) =>
+  Effect.gen(function*() {
+    if (leaf._tag === "Consecutive") {
+      const { failures = leaf.failures } = yield* reader.record(at, { failures: number })
+      return reader.build(at, () => CircuitBreaker.consecutive(failures))
+    }
+    if (leaf._tag === "Failures") {
+      const { failures = leaf.failures, within = leaf.withinMillis } = yield* reader.record(at, {
+        failures: number,
+        within: duration
+      })
+      return reader.build(at, () => CircuitBreaker.failures(failures, { within }))
+    }
+    const rate = { threshold: number, window, minimumCalls: number }
+    const found = yield* reader.record(at, leaf._tag === "SlowCallRate" ? { slowerThan: duration, ...rate } : rate)
+    const declared = leaf.window._tag === "Calls" ? { calls: leaf.window.size } : leaf.window.millis
+    const { minimumCalls = leaf.minimumCalls, threshold = leaf.threshold, window: over = declared } = found
+    const numbers = { threshold, window: over, minimumCalls }
+    return leaf._tag === "FailureRate"
+      ? reader.build(at, () => CircuitBreaker.failureRate(numbers))
+      : reader.build(at, () =>
+        CircuitBreaker.slowCallRate({ slowerThan: found.slowerThan ?? leaf.slowerThanMillis, ...numbers }))
+  })
+
+/** The numbers of the trip policies that are declared, by their kind: `failureRate.threshold`, `consecutive.failures`. */
+const readTripPolicy = (reader: Reader, at: string, declared: TripPolicy.TripPolicy) =>
+  Effect.gen(function*() {
+    const before = reader.texts.size
+    const seen = new Map<string, number>()
+    const policies: Array<TripPolicy.TripPolicy> = []
+    const leaves = TripPolicy.flatten(declared)
+    for (const leaf of leaves) {
+      const kind = leaf._tag.charAt(0).toLowerCase() + leaf._tag.slice(1)
+      const count = (seen.get(kind) ?? 0) + 1
+      seen.set(kind, count)
+      policies.push((yield* readLeaf(reader, `${at}.${kind}${count === 1 ? "" : count}`, leaf)) ?? leaf)
+    }
+    return reader.texts.size === before
+      ? undefined
+      : policies.length === 1
+      ? policies[0]
+      : CircuitBreaker.any(...policies)
+  })
+
+const readSlot = (reader: Reader, at: string, slot: SlotName, options: any) =>
+  Effect.gen(function*() {
+    const text = yield* reader.text(at)
+    if (slot === "totalTimeout" || slot === "attemptTimeout") {
+      if (text === undefined) return undefined
+      const parsed = isOff(text) ? { value: false } : duration(text.trim())
+      if ("value" in parsed) return parsed.value
+      return reader.add(at, text, `${parsed.allowed}, or off`)
+    }
+    const change = yield* reader.record(at, vocabulary[slot])
+    if (slot === "retry") {
+      const schedule = yield* readBackoff(reader, `${at}.backoff`, options.schedule)
+      if (schedule !== undefined) change["schedule"] = schedule
+      const shared = options.budget === undefined && at !== slot
+      if (
+        !shared && (options.budget === undefined || isRecord(options.budget)) &&
+        !RetryBudget.isRetryBudget(options.budget)
+      ) {
+        const budget = yield* reader.record(`${at}.budget`, budgetNumbers)
+        if (Object.keys(budget).length > 0) change["budget"] = budget
+      }
+    }
+    if (slot === "circuitBreaker") {
+      const tripPolicy = yield* readTripPolicy(reader, at, options.tripPolicy ?? CircuitBreaker.defaultTripPolicy)
+      if (tripPolicy !== undefined) change["tripPolicy"] = tripPolicy
+    }
+    if (text !== undefined && !isOff(text) && text.trim().toLowerCase() !== "on") {
+      reader.add(at, text, "on or off; its numbers have variables of their own")
+    }
+    return text !== undefined && isOff(text) ? false : Object.keys(change).length === 0 ? undefined : change
+  })
+
+const readSlots = (reader: Reader, at: string, slots: Slots) =>
+  Effect.gen(function*() {
+    const change: Record<string, unknown> = {}
+    for (const slot of slotNames) {
+      const options = slots[slot]?.options
+      const found = options === undefined ? undefined : yield* readSlot(reader, at + slot, slot, options)
+      if (found !== undefined) {
+        change[slot] = found
+      }
+    }
+    return change
+  })
+
+/** Every name below the prefix, as the provider splits it. A provider that cannot list them is not asked again. */
+const namesBelow = (prefix: string): Effect.Effect<ReadonlySet<string>> =>
+  Effect.configProviderWith(({ flattened }) => {
+    const names = new Set<string>()
+    const walk = (root: ReadonlyArray<string>, path: ReadonlyArray<string>): Effect.Effect<void> =>
+      Effect.flatMap(
+        Effect.orElseSucceed(flattened.enumerateChildren([...root, ...path]), (): Iterable<string> => []),
+        (found) => {
+          const children = [...found]
+          if (path.length > 0) {
+            names.add(path.join("_"))
+          }
+          return path.length > 12
+            ? Effect.void
+            : Effect.forEach(children, (child) => walk(root, [...path, child]), { discard: true })
+        }
+      )
+    const roots = prefix.includes("_") ? [[prefix], prefix.split("_")] : [[prefix]]
+    return Effect.as(Effect.forEach(roots, (root) => walk(root, []), { discard: true }), names)
+  })
+
+/** A misspelt variable must not be ignored, and the environment never adds a slot. */
+const strangers = (reader: Reader, dependency: string, slots: Slots): Effect.Effect<void, ConfigError.ConfigError> =>
+  Effect.gen(function*() {
+    const belongs = (name: string, to: string) => name === to || name.startsWith(`${to}_`)
+    for (const name of [...(yield* namesBelow(reader.prefix))].sort()) {
+      const slot = slotNames.find((one) => belongs(name, variable(one)))
+      if (reader.known.has(name) || (slot === undefined && !belongs(name, "OPERATIONS"))) continue
+      const text = yield* reader.raw(name)
+      if (text === undefined) continue
+      const path = reader.path(name)
+      if (slot !== undefined && slots[slot] === undefined) {
+        if (!isOff(text)) {
+          const allowed = `nothing: ${dependency} does not declare ${slot}, and only its declaration can add a slot`
+          reader.findings.push({ path, value: text, allowed })
+        }
+      } else {
+        const near = [...reader.known].filter((known) =>
+          belongs(known, slot === undefined ? "OPERATIONS" : variable(slot))
+        )
+        const allowed = near.length === 0
+          ? "nothing: no operation is declared"
+          : `no such setting; there are ${near.join(", ")}`
+        reader.findings.push({ path, value: text, allowed })
+      }
+    }
+  })
+
+/**
+ * Reads every number that the settings declare, below a prefix. What is wrong is collected; the only failure is that of the provider.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const read = (
+  prefix: string,
+  dependency: string,
+  settings: Settings
+): Effect.Effect<Reading, ConfigError.ConfigError> =>
+  Effect.gen(function*() {
+    const reader = new Reader(prefix)
+    const change = yield* readSlots(reader, "", settings.slots)
+    const operations: Record<string, unknown> = {}
+    for (const [operation, own] of settings.operations) {
+      const found = yield* readSlots(reader, `operations.${operation}.`, own)
+      if (Object.keys(found).length > 0) {
+        operations[operation] = found
+      }
+    }
+    yield* strangers(reader, dependency, settings.slots)
+    return { change: { ...change, operations } as Change, texts: reader.texts, findings: reader.findings }
+  })

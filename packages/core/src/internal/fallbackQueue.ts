@@ -1,0 +1,321 @@
+/**
+ * Keeps jobs that could not be done now, and settles them in the background until each of them has an end.
+ */
+import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as PubSub from "effect/PubSub"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Alarm from "../Alarm.js"
+import * as Deadline from "../Deadline.js"
+import * as Failure from "../Failure.js"
+
+/**
+ * The answer of a deferral queue: accepted, not done yet.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Pending extends Data.TaggedClass("Pending")<{
+  readonly queue: string
+  /** By which the settlement can be told later. */
+  readonly id: string
+  /** For the user, such as "Payment pending". */
+  readonly message: string
+}> {}
+
+/**
+ * The queue took no further job: it holds as many as it may, or its scope is closing.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class QueueFull extends Failure.Rejected("QueueFull")<{
+  readonly queue: string
+  readonly reason: "full" | "closed"
+  readonly capacity: number
+  readonly pending: number
+}> {
+  override get message(): string {
+    return this.reason === "full"
+      ? `${this.queue} is full: ${this.pending} of ${this.capacity} jobs are pending`
+      : `${this.queue} is closed and takes no further job`
+  }
+}
+
+const queueFull = Failure.stackless(QueueFull)
+
+/**
+ * The end of a deferred job.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Settlement<out Job, out A, out E> {
+  readonly id: string
+  readonly job: Job
+  /** A failure is an end too: the job was refused for good, or its retries are used up. */
+  readonly exit: Exit.Exit<A, E>
+  readonly attempts: number
+}
+
+/**
+ * A job that has no end yet.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Unsettled<out Job> {
+  readonly id: string
+  readonly job: Job
+  readonly attempts: number
+}
+
+/** What the queue needs to know; all is checked before. */
+export interface Settings {
+  readonly name: string
+  readonly capacity: number
+  readonly settle: (job: any) => Effect.Effect<unknown, unknown>
+  readonly delay: (retry: number, previous: number, draw: number) => number
+  readonly maxRetries: number
+  readonly concurrency: number
+  readonly drainMillis: number
+  readonly identify: ((job: any) => string) | undefined
+  readonly message: (job: any) => string
+  readonly classify: Failure.Classify
+}
+
+interface Entry extends Unsettled<any> {
+  attempts: number
+  previousDelay: number
+  /** Not before this instant. */
+  due: number
+}
+
+/** A wait that ends by an alarm or by hand, whichever comes first. */
+class Wait implements Alarm.Entry {
+  at = 0
+  place = -1
+  private readonly resume: (effect: Effect.Effect<void>) => void
+  private readonly alarms: Alarm.Alarms
+  constructor(alarms: Alarm.Alarms, at: number, resume: (effect: Effect.Effect<void>) => void) {
+    this.alarms = alarms
+    this.resume = resume
+    if (at < Infinity) {
+      alarms.schedule(this, at, alarms.now())
+    }
+  }
+  ring(): void {
+    this.end()
+    this.resume(Effect.void)
+  }
+  end(): void {
+    this.alarms.cancel(this)
+  }
+}
+
+/** The live queue. A job is in `waiting` or in `taken` from its acceptance to its end, and never in both. */
+export class Deferrals {
+  readonly settings: Settings
+  private readonly alarms: Alarm.Alarms
+  private readonly changes: PubSub.PubSub<Settlement<any, any, any>>
+  private readonly waiting: Array<Entry> = []
+  private readonly taken = new Set<Entry>()
+  private readonly known = new Map<string, Pending>()
+  private readonly idle = new Set<Wait>()
+  private drained: Wait | undefined = undefined
+  private closing = false
+  private numbered = 0
+  private ended = 0
+
+  constructor(settings: Settings, alarms: Alarm.Alarms, changes: PubSub.PubSub<Settlement<any, any, any>>) {
+    this.settings = settings
+    this.alarms = alarms
+    this.changes = changes
+  }
+
+  get pendingNow(): number {
+    return this.waiting.length + this.taken.size
+  }
+
+  get settledNow(): number {
+    return this.ended
+  }
+
+  get unsettledNow(): ReadonlyArray<Unsettled<any>> {
+    return [...this.taken, ...this.waiting].map(({ attempts, id, job }) => ({ id, job, attempts }))
+  }
+
+  readonly settlements: Stream.Stream<Settlement<any, any, any>> = Stream.suspend(() => Stream.fromPubSub(this.changes))
+
+  /** Takes a job in one step, so that no interruption can come between the promise and the keeping of it. */
+  accept(job: unknown): Exit.Exit<Pending, QueueFull> {
+    const { identify, message, name } = this.settings
+    const id = identify === undefined ? `${name}-${++this.numbered}` : identify(job)
+    const same = this.known.get(id)
+    if (same !== undefined) {
+      return Exit.succeed(same)
+    }
+    const refusal = this.refusal()
+    if (refusal !== undefined) {
+      return Exit.fail(refusal)
+    }
+    const pending = new Pending({ queue: name, id, message: message(job) })
+    this.known.set(id, pending)
+    this.waiting.push({ id, job, attempts: 0, previousDelay: 0, due: -Infinity })
+    this.wakeOne()
+    return Exit.succeed(pending)
+  }
+
+  refusal(): QueueFull | undefined {
+    const { capacity, name } = this.settings
+    const pending = this.pendingNow
+    return this.closing || pending >= capacity
+      ? queueFull({ queue: name, reason: this.closing ? "closed" : "full", capacity, pending })
+      : undefined
+  }
+
+  private wakeOne(): void {
+    this.idle.values().next().value?.ring()
+  }
+
+  // -- the worker --------------------------------------------------------------
+
+  readonly work: Effect.Effect<never> = Effect.forever(
+    Effect.suspend(() => Effect.zipRight(this.settleNext, this.rest))
+  )
+
+  /** The first job that is due. Looked for in the step that takes it: another worker may have been quicker. */
+  private takeDue(): Entry | undefined {
+    const now = this.alarms.now()
+    const place = this.waiting.findIndex((entry) => entry.due <= now)
+    return place < 0 ? undefined : this.waiting.splice(place, 1)[0]
+  }
+
+  /** Looks for work in the step that begins the wait: a job accepted just before must not lie there unseen. */
+  private readonly rest: Effect.Effect<void> = Effect.async<void>((resume) => {
+    const now = this.alarms.now()
+    const earliest = this.waiting.reduce((least, entry) => Math.min(least, entry.due), Infinity)
+    if (earliest <= now) {
+      return resume(Effect.void)
+    }
+    const wait = new Wait(this.alarms, earliest, (effect) => {
+      this.idle.delete(wait)
+      resume(effect)
+    })
+    this.idle.add(wait)
+    return Effect.sync(() => {
+      this.idle.delete(wait)
+      wait.end()
+    })
+  })
+
+  private readonly settleNext: Effect.Effect<void> = Effect.uninterruptibleMask((restore) =>
+    Effect.suspend(() => {
+      const entry = this.takeDue()
+      if (entry === undefined) {
+        return Effect.void
+      }
+      this.taken.add(entry)
+      entry.attempts++
+      return Effect.flatMap(
+        Effect.exit(restore(Effect.suspend(() => this.settings.settle(entry.job)))),
+        (exit) => Effect.flatMap(Random.next, (draw) => this.attempted(entry, exit, draw))
+      )
+    })
+  )
+
+  private attempted(entry: Entry, exit: Exit.Exit<unknown, unknown>, draw: number): Effect.Effect<void> {
+    const outcome = this.settings.classify(exit)
+    this.taken.delete(entry)
+    if (outcome.class === "Interrupted") {
+      // Nobody knows how far it came: it goes back to where it was taken from.
+      entry.attempts--
+      this.waiting.unshift(entry)
+      entry.due = this.closing ? Infinity : this.alarms.now() + this.settings.delay(0, 0, draw)
+    } else if (
+      outcome.class === "Success" || outcome.class === "Permanent" || entry.attempts > this.settings.maxRetries
+    ) {
+      this.ended++
+      this.known.delete(entry.id)
+      this.changes.unsafeOffer({ id: entry.id, job: entry.job, exit, attempts: entry.attempts })
+      this.tellDrained()
+      // The user was told "later": an end without success must not pass in silence.
+      return exit._tag === "Success"
+        ? Effect.void
+        : Effect.logWarning(`${this.settings.name}: the job ${entry.id} ended without success`, exit.cause)
+    } else {
+      entry.previousDelay = this.settings.delay(entry.attempts - 1, entry.previousDelay, draw)
+      const asked = outcome.retryAfter === undefined ? 0 : Duration.toMillis(outcome.retryAfter)
+      // Behind the others: a job that cannot be done must not keep back those that can. One last try while closing.
+      entry.due = this.closing ? Infinity : this.alarms.now() + Math.max(entry.previousDelay, asked)
+      this.waiting.push(entry)
+    }
+    this.tellDrained()
+    return exit._tag === "Failure" && Cause.isDie(exit.cause)
+      ? Effect.logError(`${this.settings.name}: the job ${entry.id} died`, exit.cause)
+      : Effect.void
+  }
+
+  // -- the end -----------------------------------------------------------------
+
+  private isDrained(): boolean {
+    return this.taken.size === 0 && this.waiting.every((entry) => entry.due === Infinity)
+  }
+
+  private tellDrained(): void {
+    if (this.drained !== undefined && this.isDrained()) {
+      this.drained.ring()
+    }
+  }
+
+  /** Each job is tried once more, at once, as long as the time lasts. */
+  readonly drain: Effect.Effect<void> = Effect.suspend(() => {
+    this.closing = true
+    for (const entry of this.waiting) {
+      entry.due = -Infinity
+    }
+    for (let waiting = this.idle.size; waiting > 0; waiting--) {
+      this.wakeOne()
+    }
+    if (this.settings.drainMillis === 0 || this.isDrained()) {
+      return Effect.void
+    }
+    return Effect.async<void>((resume) => {
+      this.drained = new Wait(this.alarms, this.alarms.now() + this.settings.drainMillis, resume)
+      this.tellDrained()
+    })
+  })
+
+  readonly report: Effect.Effect<void> = Effect.suspend(() =>
+    this.pendingNow === 0
+      ? Effect.void
+      : Effect.logWarning(`${this.settings.name} closed with ${this.pendingNow} jobs unsettled`)
+  )
+}
+
+/** Makes the queue and starts its workers; closing the scope drains, then stops them. */
+export const make = (settings: Settings): Effect.Effect<Deferrals, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const changes = yield* PubSub.sliding<Settlement<any, any, any>>(256)
+    const queue = new Deferrals(settings, Alarm.of(yield* Effect.clock), changes)
+    const workers = yield* Effect.acquireRelease(
+      Effect.forEach(
+        Array.from({ length: settings.concurrency }),
+        () => Effect.forkDaemon(Effect.interruptible(Deadline.detached(queue.work)))
+      ),
+      (fibers) =>
+        queue.drain.pipe(
+          Effect.zipRight(Fiber.interruptAll(fibers)),
+          Effect.zipRight(queue.report),
+          Effect.zipRight(PubSub.shutdown(changes))
+        )
+    )
+    void workers
+    return queue
+  })

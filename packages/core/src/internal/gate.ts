@@ -1,0 +1,144 @@
+/**
+ * The parts a policy is compiled from, and what a part sees of the call that passes it.
+ */
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Alarm from "../Alarm.js"
+import type * as Call from "../Call.js"
+import type * as Failure from "../Failure.js"
+import type * as Outcome from "../Outcome.js"
+import type * as ResilienceEvent from "../ResilienceEvent.js"
+import type { CallState } from "./callState.js"
+import type { AnyEffect } from "./runtime.js"
+
+/**
+ * What a step of a policy is, as data: read by `explain`, `lint`, dashboards and tests.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Step {
+  readonly kind: string
+  /** The name of this very piece, `payments.circuitBreaker`. */
+  readonly policy: string
+  readonly dependency: string | undefined
+  /** The numbers it was built with; durations in milliseconds, their names end in `Millis`. */
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/**
+ * One passage of a call through a region, as gates and wrappers see it.
+ *
+ * @internal
+ */
+export interface Passage {
+  readonly facts: Call.Facts
+  /** What the passages of one call share. */
+  readonly callState: CallState
+  readonly alarms: Alarm.Alarms
+  /** The clock reading on the way in, and, for `leave`, on the way out. */
+  now: number
+  /** The instant of admission: of entry, or of the end of the last wait at a gate. */
+  readonly admitted: number
+  /** The end, as the gate that is leaving sees it. */
+  readonly exit: Exit.Exit<unknown, unknown>
+  /** The alarm of the region was set nearer than its limit, by a deadline from outside. */
+  readonly inherited: boolean
+  /** The attempt that this passage belongs to, 0 outside the retry. */
+  readonly attempt: number
+  /** What each gate took, by its place. */
+  readonly slots: Array<unknown>
+
+  /** Sets the alarm of the region; `false` when no time is left at all. */
+  limit(slot: number, millis: number, total: boolean): boolean
+  /** Ends the wait at a gate: with a success the call goes on, with a failure it ends. */
+  wake(exit: Exit.Exit<unknown, unknown>): void
+  /** The outcome of the end for a gate that keeps a record of the dependency. */
+  record(slot: number, classify: Failure.Classify): Outcome.Outcome
+  /** Was the protected effect started within this passage? */
+  sentWithin(): boolean
+  /** Did a limit of this policy ring for what this passage runs? */
+  isCut(): boolean
+  /** How long a wait at a gate may take for the sake of a deadline from outside, in milliseconds. */
+  waitLimit(): number
+  /** Milliseconds until the deadline of the call. */
+  remaining(): number
+  /** A number from [0, 1) of the fiber's own random source. */
+  draw(): number
+  /** The call in progress, for events. */
+  describe(): Call.Call
+  tell(event: ResilienceEvent.ResilienceEvent): void
+  /** Runs an effect before the caller goes on; for what must be logged from a synchronous step. */
+  afterwards(effect: Effect.Effect<void>): void
+  /** A piece of the policy threw: told once, logged once, and the call goes on. */
+  fault(part: string, defect: unknown): void
+}
+
+/**
+ * `enter` answers with it when the call must wait: the gate will call `passage.wake`.
+ *
+ * @internal
+ */
+export const mustWait: unique symbol = Symbol.for("@holdfast/core/mustWait")
+
+/**
+ * A step that admits or rejects. `enter` runs without interruption and admits (`undefined`), rejects with an exit, or waits; `leave`
+ * runs exactly once after an `enter` that did not reject, and finds the end in `passage.exit`.
+ *
+ * @internal
+ */
+export interface Gate {
+  readonly _tag: "Gate"
+  readonly step: Step
+  enter(passage: Passage, slot: number): undefined | Exit.Exit<never, unknown> | typeof mustWait
+  leave(passage: Passage, slot: number): void
+  /** Only for a time limit: what the call ends with when the alarm that `enter` set has rung. */
+  expire?(passage: Passage): Exit.Exit<never, unknown>
+  /** Only for a time limit: do not wait for the stopped effect. */
+  readonly disconnect?: boolean
+}
+
+/**
+ * A step that is a function from effect to effect: it runs the rest of the chain as often as it likes, by `next`.
+ *
+ * @internal
+ */
+export interface Wrapper {
+  readonly _tag: "Wrapper"
+  readonly step: Step
+  wrap(passage: Passage, next: Next): AnyEffect
+}
+
+/**
+ * The rest of the chain behind a wrapper, run once per call of it. A wrapper whose attempts are counted elsewhere says which call this is.
+ *
+ * @internal
+ */
+export type Next = (call?: Call.Call) => AnyEffect
+
+/** @internal */
+export type Part = Gate | Wrapper
+
+/**
+ * The compiled chain. A region is a run of adjacent gates with at most one time limit; a wrapper is a border.
+ *
+ * @internal
+ */
+export type Link = Region | Border
+
+/** @internal */
+export interface Region {
+  readonly _tag: "Region"
+  readonly gates: ReadonlyArray<Gate>
+  readonly next: Link | undefined
+  /** An empty region behind the last wrapper: it is there to tell listeners of attempts, and left out without listeners. */
+  readonly attemptsOnly: boolean
+  readonly dependency: string | undefined
+}
+
+/** @internal */
+export interface Border {
+  readonly _tag: "Border"
+  readonly wrapper: Wrapper
+  readonly next: Link | undefined
+}

@@ -1,0 +1,265 @@
+/**
+ * What one passage of a call keeps, and what it answers to the gates it passes.
+ */
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
+import * as Random from "effect/Random"
+import * as Alarm from "../Alarm.js"
+import type * as Call from "../Call.js"
+import * as Deadline from "../Deadline.js"
+import * as Failure from "../Failure.js"
+import * as Outcome from "../Outcome.js"
+import * as ResilienceEvent from "../ResilienceEvent.js"
+import { CallState } from "./callState.js"
+import type { Passage, Region } from "./gate.js"
+import { type AnyEffect, type AnyFiber, Matched } from "./runtime.js"
+
+/** The keys under which default services hold the clock and the random source. */
+const clockKey = Clock.Clock.key
+const randomKey = Random.Random.key
+
+const noSlots: Array<unknown> = []
+
+/** @internal */
+export abstract class CallPassage extends Matched implements Passage {
+  readonly region: Region
+  readonly facts: Call.Facts
+  readonly fiber: AnyFiber
+  readonly parent: CallPassage | undefined
+  readonly callState: CallState
+  readonly alarms: Alarm.Alarms
+  now: number
+  /** The instant of entry. */
+  protected readonly started: number
+  admitted: number
+  exit: Exit.Exit<unknown, unknown> = Exit.void
+  readonly attempt: number
+  readonly slots: Array<unknown>
+  /** How often the protected effect had been started when this passage began. */
+  private readonly sendsBefore: number
+  /** A gate threw on the way in: the call was not made, whatever the defect looks like. */
+  protected gateThrew = false
+  /** All gates were passed. */
+  protected began = false
+  private outcomeMemo: Outcome.Outcome | undefined = undefined
+  private memoOf: Failure.Classify | undefined = undefined
+  /** What must run before the caller goes on. */
+  protected epilogue: AnyEffect | undefined = undefined
+  /** The gate whose alarm is set, -1 without one. */
+  protected limitSlot = -1
+  /** -1 until the alarm rang, then how late it did, in milliseconds. */
+  rang = -1
+  /** The alarm was set nearer than the limit, by a deadline from outside. */
+  inherited = false
+
+  constructor(region: Region, facts: Call.Facts, parent: CallPassage | undefined, fiber: AnyFiber) {
+    super()
+    this.region = region
+    this.facts = facts
+    this.fiber = fiber
+    this.parent = parent
+    this.slots = region.gates.length === 0 ? noSlots : new Array(region.gates.length)
+    this.alarms = Alarm.of(fiber.currentDefaultServices.unsafeMap.get(clockKey))
+    this.now = this.admitted = this.started = this.alarms.now()
+    if (parent === undefined) {
+      const inherited = fiber.getFiberRef(Deadline.current)
+      const state = new CallState(fiber.getFiberRef(ResilienceEvent.listeners), inherited)
+      if (inherited !== undefined) {
+        state.deadline = Deadline.instantFor(inherited, this.alarms)
+      }
+      this.callState = state
+      this.attempt = 0
+      this.sendsBefore = 0
+    } else {
+      this.callState = parent.callState
+      this.attempt = parent.callState.attempts
+      this.sendsBefore = parent.callState.sends
+    }
+  }
+
+  abstract limit(slot: number, millis: number, total: boolean): boolean
+  abstract wake(exit: Exit.Exit<unknown, unknown>): void
+
+  protected isAround(passage: unknown): boolean {
+    for (let frame = passage as CallPassage | undefined; frame !== undefined; frame = frame.parent) {
+      if (frame === this) {
+        return true
+      }
+    }
+    return false
+  }
+
+  /** A limit of this policy around this region rings for what is inside as well. */
+  protected isCovered(): boolean {
+    for (let frame = this.parent; frame !== undefined; frame = frame.parent) {
+      if (frame.limitSlot >= 0) {
+        return true
+      }
+    }
+    return false
+  }
+
+  /** The outcome of the end as this classifier sees it. */
+  outcome(classify: Failure.Classify): Outcome.Outcome {
+    if (this.gateThrew) {
+      return Outcome.rejected
+    }
+    const used = this.facts.classify ?? classify
+    if (used === Failure.classify && this.exit._tag === "Success") {
+      return Outcome.success
+    }
+    if (this.outcomeMemo === undefined || this.memoOf !== used) {
+      this.outcomeMemo = this.classified(used)
+      this.memoOf = used
+    }
+    return this.outcomeMemo
+  }
+
+  private classified(classify: Failure.Classify): Outcome.Outcome {
+    const { exit } = this
+    if (
+      exit._tag === "Failure" && Cause.isInterruptedOnly(exit.cause) &&
+      !Cause.isEmpty(this.fiber.getFiberRef(FiberRef.interruptedCause))
+    ) {
+      // The caller has left. A classifier that takes every failure for the dependency's must not count that.
+      return Outcome.interrupted
+    }
+    try {
+      return classify(exit)
+    } catch (defect) {
+      this.fault("classify", defect)
+      return Outcome.unclassified
+    }
+  }
+
+  /**
+   * The frame whose own alarm ended what is inside the gate at `slot`: this region's limit if it lies outside the gate, or the
+   * limit of a region around this one.
+   */
+  cutBy(slot: number): CallPassage | undefined {
+    if (this.rang >= 0 && this.limitSlot < slot) {
+      return this
+    }
+    for (let frame = this.parent; frame !== undefined; frame = frame.parent) {
+      if (frame.rang >= 0) {
+        return frame
+      }
+    }
+    return undefined
+  }
+
+  /**
+   * The outcome for a gate that keeps a record of the dependency. A limit of this very policy is not an interruption from outside: a
+   * call that it ends counts as its last finished attempt, and as a failure if none finished; but an attempt that it cuts counts
+   * only if none finished before, and what a deadline from outside cut, or what was never sent, says nothing.
+   */
+  record(slot: number, classify: Failure.Classify): Outcome.Outcome {
+    const state = this.callState
+    const cut = this.cutBy(slot)
+    if (cut === undefined && !state.cutFromOutside) {
+      return this.outcome(classify)
+    }
+    if (state.lastOutcome !== undefined) {
+      return this.attempt === 0 ? state.lastOutcome : Outcome.interrupted
+    }
+    return state.sends === 0 || state.cutFromOutside || cut?.inherited === true
+      ? Outcome.interrupted
+      : Outcome.retryable
+  }
+
+  /** A number from [0, 1) of the fiber's own random source. */
+  draw(): number {
+    return Effect.runSync(this.fiber.currentDefaultServices.unsafeMap.get(randomKey).next)
+  }
+
+  /** Did a limit of this policy ring for what this frame runs? */
+  isCut(): boolean {
+    return this.rang >= 0 || this.parent?.isCut() === true
+  }
+
+  /** Was the protected effect started within this passage? */
+  sentWithin(): boolean {
+    return this.callState.sends > this.sendsBefore
+  }
+
+  /**
+   * How long a wait at a gate may take for the sake of a deadline from outside, in milliseconds. A limit of this policy around the
+   * gate needs no such care: it wakes whoever waits.
+   */
+  waitLimit(): number {
+    return this.limitSlot >= 0 || this.isCovered() ? Infinity : this.callState.deadline - this.now
+  }
+
+  /** Milliseconds until the deadline of the call. */
+  remaining(): number {
+    return this.callState.deadline - this.now
+  }
+
+  describe(): Call.Call {
+    const state = this.callState
+    const { attempt, maxAttempts } = state.inner ??
+      { attempt: Math.max(1, state.attempts), maxAttempts: state.maxAttempts }
+    return {
+      dependency: this.region.dependency,
+      operation: this.facts.operation,
+      requestId: this.facts.requestId,
+      attempt,
+      maxAttempts,
+      repeatable: this.facts.repeatable !== false,
+      key: this.facts.key,
+      criticality: this.facts.criticality ?? "important",
+      deadline: state.deadline === Infinity ? undefined : state.deadline
+    }
+  }
+
+  tell(event: ResilienceEvent.ResilienceEvent): void {
+    const defect = ResilienceEvent.tell(this.callState.listeners, event)
+    if (defect !== ResilienceEvent.nothingThrown && !this.callState.listenerThrew) {
+      this.callState.listenerThrew = true
+      this.afterwards(
+        Effect.logError("A listener threw; the others and the call went on without it", Cause.die(defect))
+      )
+    }
+  }
+
+  /** Runs an effect before the caller goes on; for what must be logged from a synchronous step. */
+  afterwards(effect: Effect.Effect<void>): void {
+    this.epilogue = this.epilogue === undefined ? effect : Effect.zipRight(this.epilogue, effect)
+  }
+
+  /** A piece of the policy threw: told once, logged once, and the call goes on. */
+  fault(part: string, defect: unknown): void {
+    this.tell({ _tag: "PolicyFault", at: this.now, call: this.describe(), part, defect })
+    this.afterwards(Effect.logError(`${part} threw; the call went on without it`, Cause.die(defect)))
+  }
+
+  protected tellEnd(): void {
+    const end = this.alarms.now()
+    const duration = Duration.millis(Math.max(0, end - this.started))
+    // As the gates saw it, where one of them asked.
+    const outcome = this.outcomeMemo ?? this.outcome(Failure.classify)
+    if (this.region.next === undefined && this.began) {
+      this.tell({ _tag: "AttemptEnded", at: end, call: this.describe(), outcome, duration })
+    }
+    if (this.parent === undefined) {
+      this.tell({
+        _tag: "CallEnded",
+        at: end,
+        call: this.describe(),
+        outcome,
+        duration,
+        attempts: this.callState.sends > 0 ? Math.max(1, this.callState.attempts) : 0
+      })
+    }
+  }
+
+  /** Another end from here on: what was made of the old one is forgotten. */
+  protected endWith(exit: Exit.Exit<unknown, unknown>): void {
+    this.exit = exit
+    this.outcomeMemo = undefined
+  }
+}

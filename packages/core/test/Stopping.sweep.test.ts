@@ -1,0 +1,3 @@
+import { stoppingSweep } from "./support/stoppingSweep.js"
+
+stoppingSweep("the caller's own fiber")

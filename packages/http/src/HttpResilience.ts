@@ -1,0 +1,325 @@
+/**
+ * Puts a policy around an `HttpClient`: what may be repeated is, what an answer asks for is honoured, and no connection is lost.
+ *
+ * @since 0.1.0
+ */
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as Dependency from "@holdfast/core/Dependency"
+import * as Policy from "@holdfast/core/Policy"
+import type { Step } from "@holdfast/core/Step"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
+import * as Predicate from "effect/Predicate"
+import type { Options } from "./HttpResilienceOptions.js"
+import { type Exchange, makeExchange } from "./internal/exchange.js"
+import { halvesOf } from "./internal/transport.js"
+
+export {
+  /**
+   * A layer around a plain client that counts, by authority, the calls made without a policy or without a timeout.
+   *
+   * @since 0.1.0
+   * @category layers
+   */
+  layer as audit
+} from "./HttpAudit.js"
+
+export type {
+  /**
+   * @since 0.1.0
+   * @category models
+   */
+  Options
+} from "./HttpResilienceOptions.js"
+
+/** What a policy adds beside its own errors: a body is read inside it, and a transport may fail while it is. */
+type Added<E> = E | HttpClientError.HttpClientError
+
+const isClientFirst = (args: IArguments): boolean => Predicate.hasProperty(args[0], HttpClient.TypeId)
+
+/** The client whose every call goes through what `policyOf` finds. */
+const through = <E, R, E2, R2, EFind, RFind>(
+  client: HttpClient.HttpClient.With<E, R>,
+  policyOf: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Policy.Policy<E2, R2>, EFind, RFind>,
+  exchangeOf: (policy: Policy.Policy<E2, R2>) => Exchange
+): HttpClient.HttpClient.With<Added<E | E2 | EFind>, R | R2 | RFind> => {
+  const { preprocess, send } = halvesOf(client)
+  return HttpClient.makeWith<E, R, Added<E | E2 | EFind>, R | R2 | RFind>(
+    Effect.flatMap((request) =>
+      Effect.flatMap(policyOf(request), (policy) => exchangeOf(policy).run(policy, request, send))
+    ),
+    preprocess
+  )
+}
+
+/**
+ * Puts a policy around a client. Its errors are added to those of the client.
+ *
+ * Put it on last, or at least after `mapRequest`, `filterStatus` and `followRedirects`: what stands before it is inside the policy.
+ * Requests mapped by the client are mapped once for each call, whatever the number of attempts.
+ *
+ * @example
+ * import * as HttpResilience from "@holdfast/http/HttpResilience"
+ * import * as Policy from "@holdfast/core/Policy"
+ * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+ * import * as HttpClient from "@effect/platform/HttpClient"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const policy = yield* Policy.standard("payments", { bulkhead: { maxConcurrent: 20 } })
+ *   const client = (yield* HttpClient.HttpClient).pipe(HttpResilience.withPolicy(policy, { idempotencyKey: true }))
+ *   const response = yield* client.get("https://payments.example/status")
+ *   return yield* response.json
+ * })
+ *
+ * Effect.runPromiseExit(program.pipe(Effect.provide(FetchHttpClient.layer)))
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withPolicy: {
+  <E2, R2>(
+    policy: Policy.Policy<E2, R2>,
+    options?: Options
+  ): <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<Added<E | E2>, R | R2>
+  <E, R, E2, R2>(
+    client: HttpClient.HttpClient.With<E, R>,
+    policy: Policy.Policy<E2, R2>,
+    options?: Options
+  ): HttpClient.HttpClient.With<Added<E | E2>, R | R2>
+} = dual(isClientFirst, <E, R, E2, R2>(
+  client: HttpClient.HttpClient.With<E, R>,
+  policy: Policy.Policy<E2, R2>,
+  options: Options = {}
+): HttpClient.HttpClient.With<Added<E | E2>, R | R2> => {
+  const exchange = makeExchange("HttpResilience.withPolicy", options, policy.steps)
+  const found = Effect.succeed(policy)
+  return through(client, () => found, () => exchange)
+})
+
+/**
+ * How a policy is made for each authority.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PerOptions<E2, R2, RMake> extends Options {
+  /** Names this piece in errors and events. */
+  readonly name: string
+  /** Builds the policy of an authority, `https://api.example:8443`, when it is first called. */
+  readonly make: (authority: string) => Effect.Effect<Policy.Policy<E2, R2>, never, RMake>
+  /** The most authorities that are kept; the one least recently used goes first. */
+  readonly capacity: number
+  /** An authority that was not called for so long is dropped. Default: never. */
+  readonly idle?: Duration.DurationInput | undefined
+}
+
+/**
+ * Puts a policy of its own around the calls to each authority: one host that fails takes no other with it. Keep the client: the policies
+ * are its state.
+ *
+ * @example
+ * import * as HttpResilience from "@holdfast/http/HttpResilience"
+ * import * as Policy from "@holdfast/core/Policy"
+ * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+ * import * as HttpClient from "@effect/platform/HttpClient"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const plain = yield* HttpClient.HttpClient
+ *   const client = yield* HttpResilience.withPolicyPer(plain, {
+ *     name: "webhooks",
+ *     make: (authority) => Policy.standard(authority),
+ *     capacity: 500,
+ *     idle: "10 minutes"
+ *   })
+ *   return yield* client.get("https://example.org/hook")
+ * })
+ *
+ * Effect.runPromiseExit(program.pipe(Effect.provide(FetchHttpClient.layer)))
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withPolicyPer: {
+  <E2, R2, RMake = never>(
+    options: PerOptions<E2, R2, RMake>
+  ): <E, R>(
+    client: HttpClient.HttpClient.With<E, R>
+  ) => Effect.Effect<HttpClient.HttpClient.With<Added<E | E2>, R | R2>, never, RMake>
+  <E, R, E2, R2, RMake = never>(
+    client: HttpClient.HttpClient.With<E, R>,
+    options: PerOptions<E2, R2, RMake>
+  ): Effect.Effect<HttpClient.HttpClient.With<Added<E | E2>, R | R2>, never, RMake>
+} = dual(isClientFirst, <E, R, E2, R2, RMake>(
+  client: HttpClient.HttpClient.With<E, R>,
+  { capacity, idle, make, name, ...options }: PerOptions<E2, R2, RMake>
+): Effect.Effect<HttpClient.HttpClient.With<Added<E | E2>, R | R2>, never, RMake> =>
+  Effect.suspend(() => {
+    // The steps of the policies are known when the first one is built; they are of one make.
+    const steps: Array<Step> = []
+    const keyed = Policy.keyed({
+      name,
+      capacity,
+      idle,
+      make: (authority) =>
+        Effect.tap(make(authority), (policy) =>
+          Effect.sync(() => {
+            steps.splice(0, steps.length, ...policy.steps)
+          }))
+    })
+    return Effect.map(keyed, (policy) => {
+      const exchange = makeExchange("HttpResilience.withPolicyPer", { key: "origin", ...options }, steps)
+      const found = Effect.succeed(policy)
+      return through(client, () => found, () => exchange)
+    })
+  }))
+
+type OperationErrors<O> = O extends { readonly operations: infer Operations } ? Dependency.ErrorOf<O, keyof Operations>
+  : never
+
+/**
+ * How a client finds its place among the operations of a dependency.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface DependencyOptions<O> extends Omit<Options, "operation"> {
+  /** Which of the declared operations a request is; without any, a route template such as `GET /orders/:id`. */
+  readonly operation?:
+    | ((
+      request: HttpClientRequest.HttpClientRequest
+    ) => (O extends { readonly operations: infer Operations } ? keyof Operations & string : string) | undefined)
+    | undefined
+}
+
+/**
+ * Puts a declared dependency around a client: its policy is looked up at every call, so that numbers changed while the process
+ * runs hold from the next call on.
+ *
+ * @example
+ * import * as HttpResilience from "@holdfast/http/HttpResilience"
+ * import * as Dependency from "@holdfast/core/Dependency"
+ * import * as HttpClient from "@effect/platform/HttpClient"
+ * import * as Effect from "effect/Effect"
+ *
+ * class Payments extends Dependency.Service<Payments>()("payments", { bulkhead: { maxConcurrent: 20 } }) {}
+ *
+ * const client = Effect.map(HttpClient.HttpClient, HttpResilience.withDependency(Payments))
+ *
+ * console.log(Effect.isEffect(client))
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withDependency: {
+  <Self, Name extends string, O>(
+    dependency: Dependency.ServiceClass<Self, Name, O>,
+    options?: DependencyOptions<O>
+  ): <E, R>(
+    client: HttpClient.HttpClient.With<E, R>
+  ) => HttpClient.HttpClient.With<Added<E | Dependency.ErrorOf<O> | OperationErrors<O>>, R | Self>
+  <E, R, Self, Name extends string, O>(
+    client: HttpClient.HttpClient.With<E, R>,
+    dependency: Dependency.ServiceClass<Self, Name, O>,
+    options?: DependencyOptions<O>
+  ): HttpClient.HttpClient.With<Added<E | Dependency.ErrorOf<O> | OperationErrors<O>>, R | Self>
+} = dual(isClientFirst, <E, R, Self, Name extends string, O>(
+  client: HttpClient.HttpClient.With<E, R>,
+  dependency: Dependency.ServiceClass<Self, Name, O>,
+  options: DependencyOptions<O> = {}
+): HttpClient.HttpClient.With<any, R | Self> => {
+  const { operation } = options
+  // The policy of a dependency is replaced when it is reconfigured: what was read from its steps goes with it.
+  const exchanges = new WeakMap<Policy.Policy<any, any>, Exchange>()
+  return through(
+    client,
+    (request): Effect.Effect<Policy.Policy<unknown>, never, Self> =>
+      Effect.flatMap(dependency, (live) => live.policy(operation?.(request))),
+    (policy) => {
+      let exchange = exchanges.get(policy)
+      if (exchange === undefined) {
+        exchange = makeExchange("HttpResilience.withDependency", options, policy.steps)
+        exchanges.set(policy, exchange)
+      }
+      return exchange
+    }
+  )
+})
+
+// -- behind the plain tag ----------------------------------------------------
+
+const isPlain = (error: unknown): error is HttpClientError.HttpClientError => HttpClientError.isHttpClientError(error)
+
+/**
+ * Makes a client with errors of its own fit the plain `HttpClient` tag, which knows `HttpClientError` only. Every other error becomes
+ * a `RequestError` with the reason `Transport`, its message as the description and the error itself as the `cause`.
+ *
+ * `HttpClient.retryTransient` takes such an error for a broken connection and would retry an open circuit: do not put it outside.
+ *
+ * @example
+ * import * as HttpResilience from "@holdfast/http/HttpResilience"
+ * import * as Timeout from "@holdfast/core/Timeout"
+ * import * as HttpClient from "@effect/platform/HttpClient"
+ * import * as Effect from "effect/Effect"
+ *
+ * const client = Effect.map(HttpClient.HttpClient, (client): HttpClient.HttpClient =>
+ *   client.pipe(HttpResilience.withPolicy(Timeout.make("2 seconds")), HttpResilience.toRequestErrors)
+ * )
+ *
+ * console.log(Effect.isEffect(client))
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const toRequestErrors = <E, R>(
+  client: HttpClient.HttpClient.With<E, R>
+): HttpClient.HttpClient.With<HttpClientError.HttpClientError, R> =>
+  HttpClient.transform(
+    client,
+    (effect, request) => Effect.mapError(effect, (error) => asRequestError(error, request))
+  ) as HttpClient.HttpClient.With<HttpClientError.HttpClientError, R>
+
+const asRequestError = (
+  error: unknown,
+  request: HttpClientRequest.HttpClientRequest
+): HttpClientError.HttpClientError =>
+  isPlain(error) ? error : new HttpClientError.RequestError({
+    request,
+    reason: "Transport",
+    description: error instanceof Error ? error.message : String(error),
+    cause: error
+  })
+
+/**
+ * A layer that puts a policy around the client of the context, behind the same tag, with its errors mapped as by `toRequestErrors`:
+ * for code that asks for the plain `HttpClient` and cannot be changed.
+ *
+ * @example
+ * import * as HttpResilience from "@holdfast/http/HttpResilience"
+ * import * as Policy from "@holdfast/core/Policy"
+ * import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+ * import * as Layer from "effect/Layer"
+ *
+ * const Client = HttpResilience.layer(Policy.standard("search")).pipe(Layer.provide(FetchHttpClient.layer))
+ *
+ * console.log(Layer.isLayer(Client))
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <E2, EMake, RMake>(
+  policy: Effect.Effect<Policy.Policy<E2>, EMake, RMake>,
+  options: Options = {}
+): Layer.Layer<HttpClient.HttpClient, EMake, HttpClient.HttpClient | RMake> =>
+  Layer.effect(
+    HttpClient.HttpClient,
+    Effect.map(
+      Effect.all([HttpClient.HttpClient, policy]),
+      ([client, made]) => toRequestErrors(withPolicy(client, made, options))
+    )
+  )

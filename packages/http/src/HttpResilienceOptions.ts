@@ -1,0 +1,134 @@
+/**
+ * What can be chosen about HTTP beside the policy itself.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as Call from "@holdfast/core/Call"
+import type * as Failure from "@holdfast/core/Failure"
+import * as CoreOptions from "@holdfast/core/Options"
+import * as Outcome from "@holdfast/core/Outcome"
+import * as Duration from "effect/Duration"
+import type * as IdempotencyKey from "./IdempotencyKey.js"
+
+/**
+ * All are optional.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * How far the policy reaches. `"body"` (default): until the body is read, up to `bodyLimit`; a connection that breaks off or hangs in the
+   * middle of it is a failure of the attempt. `"headers"`: until the headers are there, and the body is read by the caller
+   * under `idleTimeout`. Event streams (`text/event-stream`) are handed over at their headers either way.
+   */
+  readonly until?: "body" | "headers" | undefined
+  /** The bytes of a body that are read inside the policy; the rest is read by the caller under `idleTimeout`. Default 1 MiB. */
+  readonly bodyLimit?: number | undefined
+  /** The longest wait for the next part of a body that is read on after the policy. Default: the attempt timeout of the policy, else 30 s. */
+  readonly idleTimeout?: Duration.DurationInput | undefined
+  /** The longest wait for the headers of an answer, within the limits of the policy. Default: none of its own. */
+  readonly headersTimeout?: Duration.DurationInput | undefined
+  /**
+   * `true` gives every POST and PATCH a key that all its attempts carry, which makes it repeatable. Default `false`: they are sent
+   * again only if nothing was sent, or if they carry an `idempotency-key` already.
+   */
+  readonly idempotencyKey?: boolean | IdempotencyKey.Options | undefined
+  /** Streams given as bodies can be run again from their beginning. Default `false`: such a request is sent once. */
+  readonly replayableBody?: boolean | undefined
+  /** The route template of a request, `GET /orders/:id`: a metric label, so it must not carry identifiers. Default none. */
+  readonly operation?: ((request: HttpClientRequest.HttpClientRequest) => string | undefined) | undefined
+  /** What a keyed policy or limiter tells requests apart by: `"origin"` or a function. Default: the origin, where a policy is keyed. */
+  readonly key?: "origin" | ((request: HttpClientRequest.HttpClientRequest) => string) | undefined
+  /** Further facts about the call, over all that is found out here. A body that cannot be sent twice is not, whatever they say. */
+  readonly facts?: ((request: HttpClientRequest.HttpClientRequest) => Call.Facts) | undefined
+  /** Classes of single statuses, over those of `Outcome.ofStatus`. */
+  readonly statuses?: { readonly [status: number]: Outcome.Class } | undefined
+  /** Takes the place of the whole classification, `HttpFailure.make(...)`. */
+  readonly classify?: Failure.Classify | undefined
+  /** Waits that a server asks for are not believed beyond this. Default 1 hour. */
+  readonly longestRetryAfter?: Duration.DurationInput | undefined
+  /** The headers that tell the server about the call; `false` sends none of them. */
+  readonly headers?: false | {
+    /** Carries what is left for this attempt, in whole milliseconds. Default `x-deadline-remaining-ms`. */
+    readonly deadline?: string | false | undefined
+    /** Carries the number of the attempt, 1 for the first. Default `x-request-attempt`. */
+    readonly attempt?: string | false | undefined
+  } | undefined
+}
+
+/**
+ * The values of what is left out.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const defaults = {
+  bodyLimit: 1024 * 1024,
+  idleTimeout: Duration.seconds(30),
+  deadlineHeader: "x-deadline-remaining-ms",
+  attemptHeader: "x-request-attempt"
+} as const
+
+type Test = readonly [allowed: string, isAllowed: (value: any) => boolean]
+
+const duration: Test = ["a finite duration above zero, such as \"2 seconds\"", (value) => {
+  const decoded = Duration.decodeUnknown(value)
+  return decoded._tag === "Some" && Duration.toMillis(decoded.value) > 0 && Duration.isFinite(decoded.value)
+}]
+const callable: Test = ["a function", (value) => typeof value === "function"]
+const flag: Test = ["true or false", (value) => typeof value === "boolean"]
+const record = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+const header = (value: unknown): boolean =>
+  value === undefined || value === false || typeof value === "string" && value !== ""
+
+const keyFields: ReadonlyArray<string> = ["header", "form", "create", "methods", "retryConflict"]
+
+const fields: { readonly [K in keyof Required<Options>]: Test } = {
+  until: ["one of \"body\", \"headers\"", (value) => value === "body" || value === "headers"],
+  bodyLimit: ["a whole number of bytes, 0 or more", (value) => Number.isInteger(value) && value >= 0],
+  idleTimeout: duration,
+  headersTimeout: duration,
+  idempotencyKey: [
+    `true, false, or a record of ${keyFields.join(", ")}`,
+    (value) =>
+      typeof value === "boolean" || record(value) && Object.keys(value).every((field) => keyFields.includes(field)) &&
+        [undefined, "quoted", "bare"].includes(value.form as string | undefined)
+  ],
+  replayableBody: flag,
+  operation: callable,
+  key: ["\"origin\" or a function", (value) => value === "origin" || typeof value === "function"],
+  facts: callable,
+  statuses: [
+    "a record of classes by status",
+    (value) => record(value) && Object.values(value).every((one) => Outcome.classes.includes(one as Outcome.Class))
+  ],
+  classify: callable,
+  longestRetryAfter: duration,
+  headers: [
+    "false, or a record of header names",
+    (value) => value === false || record(value) && header(value.deadline) && header(value.attempt)
+  ]
+}
+
+/**
+ * Throws `InvalidOptions` with all that is wrong at once.
+ *
+ * @internal
+ */
+export const check = (owner: string, options: Options): void => {
+  const findings: Array<CoreOptions.Finding> = []
+  for (const [field, value] of Object.entries(options)) {
+    const test = (fields as Record<string, Test | undefined>)[field]
+    if (test === undefined) {
+      findings.push({ field, value, allowed: `no such field; the fields are ${Object.keys(fields).join(", ")}` })
+    } else if (value !== undefined && !test[1](value)) {
+      findings.push({ field, value, allowed: test[0] })
+    }
+  }
+  if (findings.length > 0) {
+    throw new CoreOptions.InvalidOptions({ owner, findings })
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Tells which requests may be sent twice, and makes those that may not repeatable by a key that names the call.
+ *
+ * @since 0.1.0
+ */
+import type * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Effect from "effect/Effect"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Default `idempotency-key`. */
+  readonly header?: string | undefined
+  /** `quoted` (default) is the form of the IETF draft, `"8e03978e"`; `bare` is what older interfaces such as Stripe's document. */
+  readonly form?: "quoted" | "bare" | undefined
+  /** Makes the key of a call, once. Default a random UUID. */
+  readonly create?: ((request: HttpClientRequest.HttpClientRequest) => Effect.Effect<string>) | undefined
+  /** Methods that get a key. Default POST and PATCH: the others may be repeated without one. */
+  readonly methods?: ReadonlyArray<string> | undefined
+  /**
+   * Try a 409 again: by the draft it says that the first attempt is still being worked on. Default `false`, since many interfaces
+   * answer 409 to a conflict that will not go away.
+   */
+  readonly retryConflict?: boolean | undefined
+}
+
+/**
+ * The header that carries the key when no other is named.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const defaultHeader = "idempotency-key"
+
+const repeatableMethods: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"])
+
+/**
+ * May a request of this method be sent twice by its definition (RFC 9110, 9.2.2)?
+ *
+ * @example
+ * import * as IdempotencyKey from "@holdfast/http/IdempotencyKey"
+ *
+ * console.log(IdempotencyKey.isRepeatable("PUT")) // true
+ * console.log(IdempotencyKey.isRepeatable("POST")) // false
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isRepeatable = (method: string): boolean => repeatableMethods.has(method)
+
+/**
+ * Does the request carry a key?
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isPresent = (request: HttpClientRequest.HttpClientRequest, header: string = defaultHeader): boolean =>
+  (request.headers[header.toLowerCase()] ?? "").trim() !== ""
+
+/**
+ * A key in the quoted form, with what a quoted string cannot hold escaped or refused.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const quoted = (key: string): string => `"${key.replace(/[^\x20-\x7e]/g, "").replace(/(["\\])/g, "\\$1")}"`
+
+// Not from the `Random` service: its seed has 32 bits, and two processes with one seed would send each other's keys.
+const randomKey = Effect.sync(() => globalThis.crypto.randomUUID() as string)
+
+/**
+ * Puts a key on the request, unless it carries one or needs none.
+ *
+ * @example
+ * import * as IdempotencyKey from "@holdfast/http/IdempotencyKey"
+ * import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+ * import * as Effect from "effect/Effect"
+ *
+ * const request = IdempotencyKey.ensure(HttpClientRequest.post("https://payments.example/charges"), { form: "bare" })
+ *
+ * Effect.runPromise(request).then((request) => console.log(request.headers["idempotency-key"]))
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const ensure = (
+  request: HttpClientRequest.HttpClientRequest,
+  options: Options = {}
+): Effect.Effect<HttpClientRequest.HttpClientRequest> => {
+  const header = options.header ?? defaultHeader
+  const wanted = options.methods === undefined
+    ? !isRepeatable(request.method)
+    : options.methods.includes(request.method)
+  return !wanted || isPresent(request, header)
+    ? Effect.succeed(request)
+    : Effect.map(
+      options.create === undefined ? randomKey : options.create(request),
+      (key) => HttpClientRequest.setHeader(request, header, options.form === "bare" ? key : quoted(key))
+    )
+}
+
+/**
+ * Can the body be sent again as it is? Bytes, texts and forms can; a stream may have been read when the second attempt wants it, and
+ * would then be sent empty or cut off.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isReplayable = (body: HttpBody.HttpBody): boolean => {
+  switch (body._tag) {
+    case "Empty":
+    case "Uint8Array":
+    case "FormData":
+      return true
+    case "Raw":
+      return typeof body.body === "string" || ArrayBuffer.isView(body.body) || body.body instanceof ArrayBuffer ||
+        body.body instanceof URLSearchParams || body.body instanceof FormData || body.body instanceof Blob
+    default:
+      return false
+  }
+}

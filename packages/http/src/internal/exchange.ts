@@ -1,0 +1,229 @@
+/**
+ * One call over HTTP under a policy: its facts, its attempts, and what becomes of the responses that nobody gets.
+ */
+import * as HttpBody from "@effect/platform/HttpBody"
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as Call from "@holdfast/core/Call"
+import * as Deadline from "@holdfast/core/Deadline"
+import type * as Failure from "@holdfast/core/Failure"
+import type * as Policy from "@holdfast/core/Policy"
+import type { Step } from "@holdfast/core/Step"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as HttpFailure from "../HttpFailure.js"
+import { check, defaults, type Options } from "../HttpResilienceOptions.js"
+import * as IdempotencyKey from "../IdempotencyKey.js"
+import * as guard from "./guard.js"
+import { HeldResponse, hold } from "./heldResponse.js"
+import { abortedBy, close } from "./transport.js"
+import { within } from "./within.js"
+
+type Request = HttpClientRequest.HttpClientRequest
+type Response = HttpClientResponse.HttpClientResponse
+type Send<E, R> = (request: Request) => Effect.Effect<Response, E, R>
+
+/** @internal */
+export interface Exchange {
+  readonly run: <E, R, E2, R2>(
+    policy: Policy.Policy<E2, R2>,
+    request: Request,
+    send: Send<E, R>
+  ) => Effect.Effect<Response, E | E2 | HttpClientError.HttpClientError, R | R2>
+}
+
+/** The origin of a request, `""` when its URL is none. */
+const originOf = (request: Request): string =>
+  Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: (url) => url.origin })
+
+/** What the limits among the steps say. The steps of a keyed policy are known later: they are looked at for every call. */
+const limitsOf = (steps: ReadonlyArray<Step>) => {
+  let attempt = Infinity
+  let any = false
+  for (const { kind, settings } of steps) {
+    if (kind === "Timeout") {
+      any = true
+      if (settings.scope === "attempt") {
+        attempt = Math.min(attempt, Number(settings.limitMillis))
+      }
+    }
+  }
+  return { attempt, any }
+}
+
+const guarded: guard.Guard = { policy: true, timeout: false }
+const timed: guard.Guard = { policy: true, timeout: true }
+
+const discard = (value: unknown): Effect.Effect<void> => value instanceof HeldResponse ? value.discarded : Effect.void
+
+const isEventStream = (response: Response): boolean =>
+  response.status === 101 || (response.headers["content-type"] ?? "").startsWith("text/event-stream")
+
+/** A body that can be sent once, and whether that has begun. */
+interface OneShot {
+  begun: boolean
+}
+
+/** A stream says when it is first run; of a raw source we see only that it was handed over. */
+const watched = (request: Request, oneShot: OneShot): Request => {
+  const { body } = request
+  return body._tag !== "Stream" ? request : HttpClientRequest.setBody(
+    request,
+    HttpBody.stream(
+      Stream.suspend(() => {
+        oneShot.begun = true
+        return body.stream
+      }),
+      body.contentType,
+      body.contentLength
+    )
+  )
+}
+
+/** Reads the options once; the steps tell limits that the options leave open. */
+export const makeExchange = (owner: string, options: Options, steps: ReadonlyArray<Step>): Exchange => {
+  check(owner, options)
+  const { facts: factsOf, headers, idempotencyKey, key, operation, until } = options
+  const keyOptions: IdempotencyKey.Options = typeof idempotencyKey === "object" ? idempotencyKey : {}
+  const createsKeys = idempotencyKey !== undefined && idempotencyKey !== false
+  const bodyLimit = until === "headers" ? 0 : options.bodyLimit ?? defaults.bodyLimit
+  const headersMillis = options.headersTimeout === undefined ? undefined : Duration.toMillis(options.headersTimeout)
+  const deadlineHeader = headers === false ? false : headers?.deadline ?? defaults.deadlineHeader
+  const attemptHeader = headers === false ? false : headers?.attempt ?? defaults.attemptHeader
+  const { longestRetryAfter, statuses } = options
+  const classify = options.classify ?? HttpFailure.make({ longestRetryAfter, statuses })
+  const classifyWithKey = keyOptions.retryConflict !== true || options.classify !== undefined
+    ? classify
+    : HttpFailure.make({ longestRetryAfter, statuses: { 409: "Overloaded", ...statuses } })
+  const isKeyed = (): boolean => key === "origin" || steps.some(({ kind }) => kind === "Keyed")
+
+  const facts = (request: Request, oneShot: OneShot | undefined): Call.Facts => {
+    const given = factsOf?.(request)
+    const hasKey = IdempotencyKey.isPresent(request, keyOptions.header)
+    const mayRepeat = given?.repeatable ?? (hasKey || IdempotencyKey.isRepeatable(request.method))
+    const base = given?.classify ?? (hasKey ? classifyWithKey : classify)
+    return {
+      operation: operation?.(request),
+      key: typeof key === "function" ? key(request) : isKeyed() ? originOf(request) : undefined,
+      ...given,
+      repeatable: mayRepeat && oneShot === undefined,
+      classify: oneShot === undefined ? base : onceBegun(base, oneShot),
+      discard
+    }
+  }
+
+  const outgoing = (request: Request, call: Call.Call): Effect.Effect<Request> =>
+    Effect.map(Deadline.remaining, (remaining) => {
+      const added: Record<string, string> = {}
+      if (attemptHeader !== false) {
+        added[attemptHeader] = String(call.attempt)
+      }
+      const left = Math.min(
+        limitsOf(steps).attempt,
+        Option.match(remaining, { onNone: () => Infinity, onSome: Duration.toMillis })
+      )
+      if (deadlineHeader !== false && left < Infinity) {
+        added[deadlineHeader] = String(Math.max(0, Math.floor(left)))
+      }
+      // Always a new object: the abort of an exchange is tied to the identity of its request.
+      return HttpClientRequest.setHeaders(request, added)
+    })
+
+  const limited = <E, R>(effect: Effect.Effect<Response, E, R>, request: Request) =>
+    headersMillis === undefined ? effect : within(effect, headersMillis, () =>
+      new HttpClientError.RequestError({
+        request,
+        reason: "Transport",
+        description: `no headers came for ${headersMillis} ms`,
+        cause: Object.assign(new Error("headers timeout"), { code: "UND_ERR_HEADERS_TIMEOUT" })
+      }))
+
+  const exchange = <E, R>(
+    request: Request,
+    call: Call.Call,
+    send: Send<E, R>,
+    connection: Scope.CloseableScope
+  ): Effect.Effect<Response, E | HttpClientError.HttpClientError, R> => {
+    const limits = limitsOf(steps)
+    const idleMillis = options.idleTimeout !== undefined
+      ? Duration.toMillis(options.idleTimeout)
+      : limits.attempt < Infinity
+      ? limits.attempt
+      : Duration.toMillis(defaults.idleTimeout)
+    const held = (response: Response, upTo: number) =>
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (arrivedAt) => hold(response, connection, { upTo, idleMillis, arrivedAt })
+      )
+    const sent = Effect.locally(
+      limited(send(request), request),
+      guard.current,
+      limits.any || call.deadline !== undefined ? timed : guarded
+    )
+    const read = Effect.flatMap(sent, (response) => held(response, isEventStream(response) ? 0 : bodyLimit))
+    const whole = Effect.catchAll(read, (error) => {
+      const status = statusError(error)
+      return status === undefined
+        ? Effect.fail(error)
+        // The error keeps its response: the body is read now, since the connection is given up with the attempt.
+        : Effect.flatMap(
+          held(status.response, options.bodyLimit ?? defaults.bodyLimit),
+          (response) =>
+            Effect.fail(
+              new HttpClientError.ResponseError({
+                request: status.request,
+                response,
+                reason: "StatusCode",
+                cause: status.cause,
+                ...(status.description === undefined ? {} : { description: status.description })
+              })
+            )
+        )
+    })
+    return call.attempt > 1 ? Effect.annotateSpans(whole, "http.request.resend_count", call.attempt - 1) : whole
+  }
+
+  const attempt = <E, R>(request: Request, call: Call.Call, send: Send<E, R>) =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Scope.make(), (connection) =>
+        Effect.flatMap(outgoing(request, call), (request) =>
+          Effect.zipRight(
+            abortedBy(request, connection),
+            Effect.onExit(
+              restore(exchange(request, call, send, connection)),
+              (exit) => Exit.isSuccess(exit) ? Effect.void : close(connection)
+            )
+          )))
+    )
+
+  return {
+    run: (policy, given, send) => {
+      const begin = (request: Request) => {
+        const replayable = options.replayableBody === true || IdempotencyKey.isReplayable(request.body)
+        const oneShot: OneShot | undefined = replayable ? undefined : { begun: request.body._tag !== "Stream" }
+        const watchedRequest = oneShot === undefined ? request : watched(request, oneShot)
+        return policy.run((call) => attempt(watchedRequest, call, send), facts(request, oneShot))
+      }
+      return createsKeys
+        ? Effect.flatMap(IdempotencyKey.ensure(given, keyOptions), begin)
+        : Effect.suspend(() => begin(given))
+    }
+  }
+}
+
+const statusError = (error: unknown): HttpClientError.ResponseError | undefined =>
+  HttpClientError.isHttpClientError(error) && error._tag === "ResponseError" && error.reason === "StatusCode"
+    ? error
+    : undefined
+
+/** Nothing may be sent a second time from a body that was read into, even if no byte of it reached the server. */
+const onceBegun = (classify: Failure.Classify, oneShot: OneShot): Failure.Classify => (exit) => {
+  const outcome = classify(exit)
+  return oneShot.begun && outcome.neverSent && outcome.class !== "Rejected" ? { ...outcome, neverSent: false } : outcome
+}

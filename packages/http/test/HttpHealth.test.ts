@@ -1,0 +1,140 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
+import type * as HttpServer from "@effect/platform/HttpServer"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as ServerResponse from "@effect/platform/HttpServerResponse"
+import { assert, describe, it } from "@effect/vitest"
+import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as HttpAdmission from "@holdfast/http/HttpAdmission"
+import * as HttpDependencies from "@holdfast/http/HttpDependencies"
+import * as HttpDrain from "@holdfast/http/HttpDrain"
+import * as HttpHealth from "@holdfast/http/HttpHealth"
+import * as HttpRateLimit from "@holdfast/http/HttpRateLimit"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+
+const serve = (routes: Layer.Layer<never, never, any>) =>
+  Layer.build(HttpLayerRouter.serve(routes, { disableLogger: true, disableListenLog: true })) as Effect.Effect<
+    unknown,
+    never,
+    HttpServer.HttpServer | Scope.Scope
+  >
+
+const json = (response: HttpServerResponse.HttpServerResponse) =>
+  Effect.promise(() => ServerResponse.toWeb(response).json() as Promise<Record<string, unknown>>)
+
+describe("HttpHealth", () => {
+  it.effect("says status, uptime and memory, and nothing else", () =>
+    Effect.gen(function*() {
+      const response = yield* HttpHealth.handler
+      assert.strictEqual(response.status, 200)
+      assert.strictEqual(response.headers["cache-control"], "no-store")
+      const body = yield* json(response)
+      assert.deepStrictEqual(Object.keys(body), ["status", "uptime", "memory_mb"])
+      assert.strictEqual(body.status, "healthy")
+      assert.approximately(body.uptime as number, process.uptime(), 5)
+      assert.approximately(body.memory_mb as number, process.memoryUsage.rss() / 1_048_576, 100)
+    }))
+
+  it("cannot read a breaker: it takes nothing, and needs no service", () => {
+    const handler: Effect.Effect<HttpServerResponse.HttpServerResponse, never, never> = HttpHealth.handler
+    assert.isTrue(Effect.isEffect(handler))
+    assert.notTypeOf(HttpHealth.handler, "function")
+    const path: [path?: HttpLayerRouter.PathInput] = [] satisfies Parameters<typeof HttpHealth.layerRouter>
+    assert.deepStrictEqual(path, [])
+  })
+
+  it.scoped("stays healthy while every breaker is open and every limit is used up", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make({ name: "payment" })
+      yield* breaker.isolate
+      yield* serve(Layer.mergeAll(
+        HttpHealth.layerRouter(),
+        HttpDependencies.layerRouter({ payment: breaker }),
+        HttpLayerRouter.add("GET", "/", Effect.never),
+        HttpAdmission.layerRouter({ maxConcurrent: 1 }),
+        HttpRateLimit.layerRouter({ rate: 1, per: "1 day" })
+      ))
+      yield* Effect.forkScoped(HttpClient.get("/"))
+      for (let i = 0; i < 5; i++) {
+        assert.strictEqual((yield* HttpClient.get("/health")).status, 200)
+      }
+      const dependencies = yield* HttpClient.get("/health/dependencies")
+      assert.strictEqual(dependencies.status, 200)
+      assert.deepStrictEqual(yield* dependencies.json, { payment: "isolated" })
+    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+
+  it.effect("answers 503 while the server drains, so that no more requests are sent there", () =>
+    Effect.gen(function*() {
+      const drain = yield* HttpDrain.make({ announce: "5 seconds" })
+      const check = Effect.flatMap(
+        Effect.provideService(HttpHealth.handler, HttpDrain.HttpDrain, drain),
+        (response) => Effect.map(json(response), ({ status }) => [response.status, status])
+      )
+      assert.deepStrictEqual(yield* check, [200, "healthy"])
+      yield* Effect.fork(drain.drain)
+      yield* TestClock.adjust("4999 millis")
+      assert.strictEqual(yield* drain.state, "announced")
+      assert.deepStrictEqual(yield* check, [503, "draining"])
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* drain.state, "draining")
+      assert.deepStrictEqual(yield* check, [503, "draining"])
+    }))
+})
+
+describe("HttpDependencies", () => {
+  it.effect("tells the state of every breaker by name", () =>
+    Effect.gen(function*() {
+      const make = (name: string) =>
+        CircuitBreaker.make({
+          name,
+          tripPolicy: CircuitBreaker.consecutive(1),
+          openDuration: "10 seconds",
+          openJitter: 0
+        })
+      const breakers = {
+        payment: yield* make("payment"),
+        inventory: yield* make("inventory"),
+        search: yield* make("search"),
+        mail: yield* make("mail"),
+        push: yield* make("push")
+      }
+      const trip = (breaker: CircuitBreaker.CircuitBreaker) => Effect.ignore(breaker(Effect.fail("down")))
+      yield* trip(breakers.inventory)
+      yield* TestClock.adjust("10 seconds")
+      yield* trip(breakers.payment)
+      yield* Effect.fork(breakers.inventory(Effect.never))
+      yield* Effect.yieldNow()
+      yield* breakers.mail.isolate
+      yield* breakers.push.disable
+      const response = yield* HttpDependencies.make(breakers)
+      assert.strictEqual(response.status, 200)
+      assert.strictEqual(response.headers["cache-control"], "no-store")
+      assert.deepStrictEqual(yield* json(response), {
+        payment: "open",
+        inventory: "half_open",
+        search: "closed",
+        mail: "isolated",
+        push: "disabled"
+      })
+    }))
+
+  it.effect("leaves out a name that has no breaker", () =>
+    Effect.gen(function*() {
+      const payment = yield* CircuitBreaker.make({ name: "payment" })
+      const response = yield* HttpDependencies.make({ payment, search: undefined })
+      assert.deepStrictEqual(yield* json(response), { payment: "closed" })
+    }))
+
+  it.effect("asks anew each time where the breakers are an effect", () =>
+    Effect.gen(function*() {
+      const live: Record<string, CircuitBreaker.CircuitBreaker> = {}
+      const page = Effect.flatMap(HttpDependencies.make(Effect.sync(() => ({ ...live }))), json)
+      assert.deepStrictEqual(yield* page, {})
+      live.payment = yield* CircuitBreaker.make({ name: "payment" })
+      assert.deepStrictEqual(yield* page, { payment: "closed" })
+    }))
+})

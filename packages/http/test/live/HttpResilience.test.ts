@@ -1,0 +1,248 @@
+import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
+import { NodeHttpClient, Undici } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { Chunk, Deferred, Effect, Exit, Fiber, Layer, Stream } from "effect"
+import { Backoff, Policy, Retry, Timeout } from "../support/core.js"
+import { HttpFailure, HttpResilience, UndiciDispatcher } from "../support/modules.js"
+import { serve, serveRaw, transports } from "../support/servers.js"
+
+const atOnce = Retry.make({ maxRetries: 2, schedule: Backoff.constant(0, { jitter: "none" }) })
+const soon = (millis: number) =>
+  Policy.compose(Timeout.make("3 seconds", { scope: "total" }), atOnce, Timeout.make(millis))
+
+const oneConnection: ReadonlyArray<readonly [string, Layer.Layer<HttpClient.HttpClient>]> = [
+  [
+    "node",
+    Layer.provide(NodeHttpClient.layerWithoutAgent, NodeHttpClient.makeAgentLayer({ keepAlive: true, maxSockets: 1 }))
+  ],
+  ["undici", UndiciDispatcher.layerClient({ connections: 1 })],
+  [
+    "fetch",
+    Layer.merge(
+      FetchHttpClient.layer,
+      Layer.scoped(
+        FetchHttpClient.Fetch,
+        Effect.map(
+          UndiciDispatcher.make({ connections: 1 }),
+          (dispatcher) => ((input: any, init: any) => Undici.fetch(input, { ...init, dispatcher })) as any
+        )
+      )
+    )
+  ]
+]
+
+describe("a pool of one connection", () => {
+  for (const [transport, layer] of oneConnection) {
+    for (const until of ["body", "headers"] as const) {
+      for (const size of [10, 100_000, 2_000_000]) {
+        it.live(`F08: ${transport} does not dead-lock on discarded bodies of ${size} bytes, until ${until}`, () =>
+          Effect.gen(function*() {
+            const server = yield* serve((response, _, index) => {
+              response.statusCode = index < 2 ? 503 : 200
+              response.end(Buffer.alloc(size, 97))
+            })
+            const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, soon(2000), { until })
+            const response = yield* client.get(server.url)
+            assert.strictEqual(response.status, 200)
+            assert.strictEqual(server.seen.length, 3)
+            assert.strictEqual((yield* response.text).length, size)
+            assert.strictEqual(
+              (yield* Effect.flatMap(client.get(server.url), (again) => again.arrayBuffer)).byteLength,
+              size
+            )
+          }).pipe(Effect.scoped, Effect.provide(layer)))
+      }
+    }
+
+    it.live(`F08: ${transport} gives its connection back when the error about a status is dropped`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response) => {
+          response.statusCode = 503
+          response.end(Buffer.alloc(100_000, 97))
+        })
+        const client = HttpResilience.withPolicy(HttpClient.filterStatusOk(yield* HttpClient.HttpClient), soon(2000))
+        for (let call = 0; call < 2; call++) {
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(client.get(server.url))))
+        }
+        assert.strictEqual(server.seen.length, 6)
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`${transport} gives its connection back when a caller drops a stream after its first part`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response) => response.end(Buffer.alloc(3_000_000, 97)))
+        const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, soon(2000), { until: "headers" })
+        for (let call = 0; call < 3; call++) {
+          const response = yield* client.get(server.url)
+          assert.strictEqual(Chunk.size(yield* Stream.runCollect(Stream.take(response.stream, 1))), 1)
+        }
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+  }
+})
+
+describe("the three transports", () => {
+  for (const [transport, layer] of transports) {
+    const plain = HttpClient.HttpClient
+
+    for (
+      const [event, breakOff] of [
+        ["closed", (socket: any) => socket.end()],
+        ["reset", (socket: any) => socket.resetAndDestroy()],
+        ["broken off in the body", (socket: any) => {
+          socket.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+          setTimeout(() => socket.destroy(), 10)
+        }]
+      ] as const
+    ) {
+      it.live(`F01: ${transport} sends a POST once and a GET three times when the connection is ${event}`, () =>
+        Effect.gen(function*() {
+          const server = yield* serveRaw(breakOff)
+          const client = HttpResilience.withPolicy(yield* plain, soon(2000))
+          assert.isTrue(Exit.isFailure(yield* Effect.exit(client.post(server.url, { body: HttpBody.text("order") }))))
+          assert.strictEqual(server.requests(), 1)
+          const error = yield* Effect.flip(client.get(server.url))
+          assert.strictEqual(HttpFailure.reachOf(error), "MaybeSent")
+          assert.strictEqual(server.requests(), 4)
+        }).pipe(Effect.scoped, Effect.provide(layer)))
+    }
+
+    it.live(`F01, F12: ${transport} sends a POST with a key again, with the same key and the same body`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response, _, index) => {
+          if (index === 0) {
+            response.destroy()
+          } else {
+            response.statusCode = index === 1 ? 503 : 200
+            response.end()
+          }
+        })
+        const client = HttpResilience.withPolicy(yield* plain, soon(2000), { idempotencyKey: true })
+        const response = yield* client.post(server.url, { body: HttpBody.unsafeJson({ order: 1 }) })
+        assert.strictEqual(response.status, 200)
+        assert.deepStrictEqual(server.seen.map(({ body }) => body), Array(3).fill("{\"order\":1}"))
+        assert.strictEqual(new Set(server.seen.map(({ headers }) => headers["idempotency-key"])).size, 1)
+        assert.isDefined(server.seen[0]!.headers["idempotency-key"])
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`F07: ${transport} never sends an empty body in place of a stream that was read`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response) => {
+          response.statusCode = 503
+          response.end()
+        })
+        const client = HttpResilience.withPolicy(yield* plain, soon(2000))
+        const source = (function*() {
+          yield new TextEncoder().encode("once")
+        })()
+        const body = HttpBody.stream(Stream.fromIterable(source))
+        const response = yield* client.execute(HttpClientRequest.put(server.url).pipe(HttpClientRequest.setBody(body)))
+        assert.strictEqual(response.status, 503)
+        assert.deepStrictEqual(server.seen.map(({ body }) => body), ["once"])
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`D02: ${transport} times out on a body that hangs, and the server sees the connection end`, () =>
+      Effect.gen(function*() {
+        const closed = yield* Deferred.make<void>()
+        const server = yield* serve((response) => {
+          response.writeHead(200, { "content-length": "100" })
+          response.write("half")
+          response.on("close", () => Effect.runFork(Deferred.succeed(closed, void 0)))
+        })
+        const client = HttpResilience.withPolicy(yield* plain, Timeout.make("150 millis"))
+        const error = yield* Effect.flip(client.get(server.url))
+        assert.strictEqual(error._tag, "TimedOut")
+        yield* Deferred.await(closed)
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`F09: ${transport} leaves the body of the winner alone until it is read, after the policy has returned`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response, _, index) => {
+          if (index === 0) {
+            response.statusCode = 503
+            response.end("discarded")
+          } else {
+            response.write("first ")
+            setTimeout(() => response.end("second"), 250)
+          }
+        })
+        const client = HttpResilience.withPolicy(yield* plain, soon(200), {
+          until: "headers",
+          idleTimeout: "2 seconds"
+        })
+        const response = yield* client.get(server.url)
+        assert.strictEqual(yield* response.text, "first second")
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`${transport} ends a long body that falls silent after the policy by the idle limit`, () =>
+      Effect.gen(function*() {
+        const closed = yield* Deferred.make<void>()
+        const server = yield* serve((response) => {
+          response.write(Buffer.alloc(5000, 97))
+          response.on("close", () => Effect.runFork(Deferred.succeed(closed, void 0)))
+        })
+        const client = HttpResilience.withPolicy(yield* plain, soon(1000), {
+          bodyLimit: 1000,
+          idleTimeout: "150 millis"
+        })
+        const response = yield* client.get(server.url)
+        const error = yield* Effect.flip(response.text)
+        assert.include(error.message, "150 ms")
+        yield* Deferred.await(closed)
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`${transport} hands an event stream over at its headers`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response) => {
+          response.writeHead(200, { "content-type": "text/event-stream" })
+          response.write("data: 1\n\n")
+        })
+        const client = HttpResilience.withPolicy(yield* plain, Timeout.make("2 seconds"))
+        const response = yield* client.get(server.url)
+        const first = yield* response.stream.pipe(Stream.decodeText(), Stream.take(1), Stream.runCollect)
+        assert.deepStrictEqual(Chunk.toReadonlyArray(first), ["data: 1\n\n"])
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`${transport} aborts the exchange of a caller that leaves`, () =>
+      Effect.gen(function*() {
+        const came = yield* Deferred.make<void>()
+        const closed = yield* Deferred.make<void>()
+        const server = yield* serve((response) => {
+          Effect.runFork(Deferred.succeed(came, void 0))
+          response.on("close", () => Effect.runFork(Deferred.succeed(closed, void 0)))
+        })
+        const client = HttpResilience.withPolicy(yield* plain, soon(2000))
+        const fiber = yield* Effect.fork(client.get(server.url))
+        yield* Deferred.await(came)
+        yield* Fiber.interrupt(fiber)
+        yield* Deferred.await(closed)
+        assert.strictEqual(server.seen.length, 1)
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`${transport} reads every kind of body, whether held or handed over`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response, { method }) => {
+          response.setHeader("content-type", "application/x-www-form-urlencoded")
+          response.setHeader("set-cookie", "a=1")
+          if (method !== "HEAD") {
+            response.write("a=1")
+          }
+          response.end()
+        })
+        for (const until of ["body", "headers"] as const) {
+          const client = HttpResilience.withPolicy(yield* plain, soon(2000), { until })
+          const read = <A, E>(
+            f: (response: Effect.Effect.Success<ReturnType<typeof client.get>>) => Effect.Effect<A, E>
+          ) => Effect.flatMap(client.get(server.url), f)
+          assert.strictEqual(yield* read((response) => response.text), "a=1")
+          assert.deepStrictEqual([...(yield* read((response) => response.urlParamsBody))], [["a", "1"]])
+          assert.strictEqual((yield* read((response) => response.formData)).get("a"), "1")
+          assert.strictEqual((yield* read((response) => response.arrayBuffer)).byteLength, 3)
+          assert.strictEqual((yield* read((response) => Effect.flip(response.json))).reason, "Decode")
+          assert.strictEqual(
+            yield* read((response) => response.stream.pipe(Stream.decodeText(), Stream.mkString)),
+            "a=1"
+          )
+          assert.strictEqual(yield* (yield* client.head(server.url)).text, "")
+        }
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+  }
+})

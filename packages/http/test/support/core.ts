@@ -1,0 +1,12 @@
+/** The modules of core that the tests use, by name. */
+export * as Backoff from "@holdfast/core/Backoff"
+export * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+export * as Deadline from "@holdfast/core/Deadline"
+export * as Dependency from "@holdfast/core/Dependency"
+export { InvalidOptions } from "@holdfast/core/Options"
+export * as Outcome from "@holdfast/core/Outcome"
+export * as Policy from "@holdfast/core/Policy"
+export * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+export * as Retry from "@holdfast/core/Retry"
+export * as RetryBudget from "@holdfast/core/RetryBudget"
+export * as Timeout from "@holdfast/core/Timeout"
