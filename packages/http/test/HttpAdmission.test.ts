@@ -160,13 +160,18 @@ describe("HttpAdmission", () => {
   it.scopedLive("never runs more at once than it may, under 200 requests, and loses no place", () =>
     Effect.gen(function*() {
       const admission = yield* HttpAdmission.make({ maxConcurrent: 5, maxQueue: 20 })
+      const full = yield* Deferred.make<void>()
       let running = 0
       let most = 0
       const app = Effect.acquireUseRelease(
         Effect.sync(() => {
           most = Math.max(most, ++running)
+          if (running === 5) {
+            Deferred.unsafeDone(full, Effect.void)
+          }
         }),
-        () => Effect.sleep("3 millis"),
+        // nobody leaves before every place was taken once, however slow the machine
+        () => Effect.zipRight(Deferred.await(full), Effect.sleep("3 millis")),
         () =>
           Effect.sync(() => {
             running--
