@@ -226,6 +226,21 @@ export interface FallbackFailed {
 }
 
 /**
+ * A fault was put in the way of a call, by a `Chaos` that is switched on.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ChaosInjected extends Base {
+  readonly _tag: "ChaosInjected"
+  /** The name of the chaos policy. */
+  readonly chaos: string
+  readonly fault: "failure" | "latency" | "hang" | "defect" | "answer"
+  /** For `latency`: the delay that was added. */
+  readonly delay: Duration.Duration | undefined
+}
+
+/**
  * An error of an unknown class reached a circuit breaker, once per tag and breaker.
  *
  * @since 0.1.0
@@ -271,6 +286,7 @@ export type ResilienceEvent =
   | RateLimitExceeded
   | FallbackServed
   | FallbackFailed
+  | ChaosInjected
   | UnclassifiedFailure
   | PolicyFault
 
