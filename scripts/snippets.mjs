@@ -37,7 +37,12 @@ const snippetsOf = (page) => {
     const { imports, rest } = importsFirst(code)
     const head = `${given}\n${imports.join("")}\nimport { Effect as Program } from "effect"\n` +
       "export const inside = Program.gen(function*() {\n"
-    return { page, line, before: head.split("\n").length - 1 - imports.join("").split("\n").length, text: `${head}${rest}})\n` }
+    return {
+      page,
+      line,
+      before: head.split("\n").length - 1 - imports.join("").split("\n").length,
+      text: `${head}${rest}})\n`
+    }
   })
 }
 
