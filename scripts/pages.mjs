@@ -1,5 +1,5 @@
 /**
- * Type-checks every ```ts block of every page (`*.md`), so that no page shows code that does not compile.
+ * Checks every page (`*.md`): each ```ts block compiles, and each relative link leads to something.
  *
  * What a block takes for granted stands in a comment right above it, which a reader of the page does not see:
  *
@@ -51,6 +51,21 @@ const pages = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
   encoding: "utf8"
 }).split("\n").filter((page) => page !== "" && fs.existsSync(path.join(root, page)))
 
+let wrong = 0
+const tell = (text) => {
+  console.error(text)
+  wrong++
+}
+
+for (const page of pages) {
+  const text = fs.readFileSync(path.join(root, page), "utf8")
+  for (const [, link] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
+    if (!fs.existsSync(path.resolve(root, path.dirname(page), link))) {
+      tell(`${page}: the link ${link} leads nowhere`)
+    }
+  }
+}
+
 // They stand, in memory only, where the packages of this repository and their peers can be imported from.
 const snippets = new Map(
   pages.flatMap(snippetsOf).map((one, index) => [path.join(root, "examples", `snippet-${index}.ts`), one])
@@ -85,13 +100,11 @@ host.getSourceFile = (file, target, ...rest) =>
     : getSourceFile.call(host, file, target, ...rest)
 
 const program = ts.createProgram([...snippets.keys()], options, host)
-let wrong = 0
 for (const [file, { before, line, page }] of snippets) {
   const source = program.getSourceFile(file)
   for (const found of [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)]) {
     const at = source.getLineAndCharacterOfPosition(found.start ?? 0).line
-    console.error(`${page}:${line + at - before}: ${ts.flattenDiagnosticMessageText(found.messageText, "\n")}`)
-    wrong++
+    tell(`${page}:${line + at - before}: ${ts.flattenDiagnosticMessageText(found.messageText, "\n")}`)
   }
 }
 
@@ -101,5 +114,5 @@ if (snippets.size === 0) {
 } else if (wrong > 0) {
   process.exitCode = 1
 } else {
-  console.log(`${snippets.size} snippets of ${pages.length} pages compile`)
+  console.log(`${snippets.size} snippets of ${pages.length} pages compile, and every link leads somewhere`)
 }
