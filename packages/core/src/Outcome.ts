@@ -41,6 +41,8 @@ export interface Outcome {
   readonly retryAfter: Duration.Duration | undefined
   /** `true` only when it is proved that the dependency never saw the call: such a call may always be repeated. */
   readonly neverSent: boolean
+  /** What the dependency answered, as its protocol names it, such as `"503"`; `undefined` where it names nothing. */
+  readonly status?: string | undefined
 }
 
 /**
@@ -59,29 +61,61 @@ export const ClassTypeId: unique symbol = Symbol.for("@holdfast/core/Outcome/Cla
 export type ClassTypeId = typeof ClassTypeId
 
 /**
- * Builds an outcome. Without details, the shared constant of the class comes back.
+ * Builds an outcome. Without details, the shared constant of the class comes back; with a status alone, one shared value for each class
+ * and status.
  *
  * @example
  * import * as Outcome from "@holdfast/core/Outcome"
  * import * as Duration from "effect/Duration"
  *
- * const busy = Outcome.make("Overloaded", { retryAfter: Duration.seconds(2) })
+ * const busy = Outcome.make("Overloaded", { retryAfter: Duration.seconds(2), status: "429" })
  *
  * console.log(busy.class) // "Overloaded"
+ * console.log(Outcome.make("Success", { status: "200" }) === Outcome.make("Success", { status: "200" })) // true
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (
   outcomeClass: Class,
-  details?: { readonly retryAfter?: Duration.Duration | undefined; readonly neverSent?: boolean | undefined }
-): Outcome =>
-  details === undefined || (details.retryAfter === undefined && details.neverSent !== true)
-    ? constants[outcomeClass]
-    : { class: outcomeClass, retryAfter: details.retryAfter, neverSent: details.neverSent === true }
+  details?: {
+    readonly retryAfter?: Duration.Duration | undefined
+    readonly neverSent?: boolean | undefined
+    readonly status?: string | undefined
+  }
+): Outcome => {
+  if (details === undefined) {
+    return constants[outcomeClass]
+  }
+  const { neverSent, retryAfter, status } = details
+  if (retryAfter === undefined && neverSent !== true) {
+    return status === undefined ? constants[outcomeClass] : answered(outcomeClass, status)
+  }
+  return { class: outcomeClass, retryAfter, neverSent: neverSent === true, status }
+}
 
-const constant = (outcomeClass: Class, neverSent = false): Outcome =>
-  Object.freeze({ class: outcomeClass, retryAfter: undefined, neverSent })
+const constant = (outcomeClass: Class, neverSent = false, status?: string): Outcome =>
+  Object.freeze({ class: outcomeClass, retryAfter: undefined, neverSent, status })
+
+/** A protocol has fewer words than this; beyond it they are data, and are not kept. */
+const mostStatuses = 200
+const answers = new Map<string, Map<Class, Outcome>>()
+
+const answered = (outcomeClass: Class, status: string): Outcome => {
+  let byClass = answers.get(status)
+  if (byClass === undefined) {
+    byClass = new Map()
+    if (answers.size < mostStatuses) {
+      answers.set(status, byClass)
+    }
+  }
+  let outcome = byClass.get(outcomeClass)
+  if (outcome === undefined) {
+    outcome = constant(outcomeClass, constants[outcomeClass].neverSent, status)
+    byClass.set(outcomeClass, outcome)
+  }
+  return outcome
+}
 
 /**
  * It worked.

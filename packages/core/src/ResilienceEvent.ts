@@ -355,7 +355,9 @@ export const listen = (listener: Listener) => <A, E, R>(self: Effect.Effect<A, E
  */
 export const tell = (to: HashSet.HashSet<Listener>, event: ResilienceEvent): unknown => {
   let first: unknown = nothingThrown
-  for (const listener of to) {
+  const listeners = listed(to)
+  for (let index = 0; index < listeners.length; index++) {
+    const listener = listeners[index]!
     try {
       listener(event)
     } catch (defect) {
@@ -369,6 +371,18 @@ export const tell = (to: HashSet.HashSet<Listener>, event: ResilienceEvent): unk
     }
   }
   return first
+}
+
+// Walking a hash set costs more than most listeners do, and a program has few sets, which never change.
+const lists = new WeakMap<HashSet.HashSet<Listener>, ReadonlyArray<Listener>>()
+
+const listed = (set: HashSet.HashSet<Listener>): ReadonlyArray<Listener> => {
+  let list = lists.get(set)
+  if (list === undefined) {
+    list = [...set]
+    lists.set(set, list)
+  }
+  return list
 }
 
 /** @internal */

@@ -180,7 +180,7 @@ const unsent: Outcome.Outcome = Outcome.make("Retryable", { neverSent: true })
  *
  * | end | outcome |
  * | --- | --- |
- * | a response, or an error about its status | by status, with the wait that it asks for |
+ * | a response, or an error about its status | by status, which it carries, with the wait that it asks for |
  * | never sent | `Retryable`, may be repeated whatever the method |
  * | maybe sent | `Retryable` |
  * | answered with a payload that cannot be read | `Permanent` |
@@ -200,16 +200,31 @@ const unsent: Outcome.Outcome = Outcome.make("Retryable", { neverSent: true })
  */
 export const make = (options: Options = {}): Failure.Classify => {
   const { longestRetryAfter, otherwise = Failure.classify, statuses } = options
+  // Looked up for every answer: a success builds nothing. Statuses have three digits, so it stays small.
+  const plain = new Map<number, Outcome.Outcome>()
+  const ofStatus = (status: number): Outcome.Outcome => {
+    const known = plain.get(status)
+    if (known !== undefined) {
+      return known
+    }
+    const outcome = Outcome.make(statuses?.[status] ?? Outcome.ofStatus(status), { status: String(status) })
+    if (status >= 100 && status < 1000) {
+      plain.set(status, outcome)
+    }
+    return outcome
+  }
   const ofResponse = (response: HttpClientResponse.HttpClientResponse): Outcome.Outcome => {
-    const outcomeClass = statuses?.[response.status] ?? Outcome.ofStatus(response.status)
-    return outcomeClass === "Success" || outcomeClass === "Permanent"
-      ? Outcome.make(outcomeClass)
-      : Outcome.make(outcomeClass, {
-        retryAfter: RateLimitHeaders.retryAfter(response.headers, {
-          now: arrivedAt(response),
-          longest: longestRetryAfter
-        })
-      })
+    const outcome = ofStatus(response.status)
+    if (outcome.class === "Success" || outcome.class === "Permanent") {
+      return outcome
+    }
+    const retryAfter = RateLimitHeaders.retryAfter(response.headers, {
+      now: arrivedAt(response),
+      longest: longestRetryAfter
+    })
+    return retryAfter === undefined
+      ? outcome
+      : Outcome.make(outcome.class, { retryAfter, status: outcome.status, neverSent: outcome.neverSent })
   }
   const ofError = (error: unknown, exit: Exit.Exit<unknown, unknown>): Outcome.Outcome => {
     if (!HttpClientError.isHttpClientError(error)) {

@@ -115,6 +115,28 @@ describe("answers", () => {
     assert.strictEqual(classOf(304), "Success")
   })
 
+  it("an answer carries its status, and the same status is the same value every time", () => {
+    for (const [status, outcomeClass] of [[200, "Success"], [404, "Permanent"], [503, "Retryable"]] as const) {
+      const outcome = HttpFailure.classify(Exit.succeed(answer(status)))
+      assert.strictEqual(outcome.class, outcomeClass)
+      assert.strictEqual(outcome.status, String(status))
+      assert.strictEqual(outcome, HttpFailure.classify(Exit.succeed(answer(status))))
+    }
+  })
+
+  it("a status that is another class keeps its name, and so does one with a wait", () => {
+    const classify = HttpFailure.make({ statuses: { 404: "Retryable" } })
+    assert.strictEqual(classify(Exit.succeed(answer(404))).status, "404")
+    const waits = classify(Exit.succeed(answer(503, { "retry-after": "2" })))
+    assert.strictEqual(waits.status, "503")
+    assert.strictEqual(Duration.toMillis(waits.retryAfter!), 2000)
+  })
+
+  it("what ended without an answer has no status, and neither has a payload that could not be read", () => {
+    assert.strictEqual(HttpFailure.classify(Exit.fail(transport(coded("ECONNREFUSED")))).status, undefined)
+    assert.strictEqual(HttpFailure.classify(Exit.fail(decode(new SyntaxError("Unexpected token")))).status, undefined)
+  })
+
   it("statuses can be given another class", () => {
     const classify = HttpFailure.make({ statuses: { 404: "Retryable", 503: "Permanent" } })
     assert.strictEqual(classify(Exit.succeed(answer(404))).class, "Retryable")

@@ -38,6 +38,8 @@ export class CallState {
   sleeper: Sleeper | undefined = undefined
   /** The attempts are counted by a policy further in, as `Policy.keyed` does it. */
   inner: Call.Call | undefined = undefined
+  /** The call as it was described last: most events of one call are about the same attempt. */
+  described: Call.Call | undefined = undefined
   /** A listener threw: it is logged once per call. */
   listenerThrew = false
   readonly listeners: HashSet.HashSet<ResilienceEvent.Listener>

@@ -324,8 +324,11 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
 
   private finish(exit: Exit.Exit<unknown, unknown>): AnyEffect {
     this.exit = exit
-    if (this.entered > 0) {
+    const { observed } = this.callState
+    if (this.entered > 0 || observed) {
       this.now = this.alarms.now()
+    }
+    if (this.entered > 0) {
       const gates = this.region.gates
       for (let slot = this.entered - 1; slot >= 0; slot--) {
         if (slot === this.limitSlot && this.rang >= 0) {
@@ -338,7 +341,7 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
         }
       }
     }
-    if (this.callState.observed) {
+    if (observed) {
       this.tellEnd()
     }
     return this.epilogue === undefined

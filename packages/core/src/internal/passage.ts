@@ -201,10 +201,20 @@ export abstract class CallPassage extends Matched implements Passage {
 
   describe(): Call.Call {
     const state = this.callState
-    const { attempt, maxAttempts } = state.inner ??
-      { attempt: Math.max(1, state.attempts), maxAttempts: state.maxAttempts }
-    return {
-      dependency: this.region.dependency,
+    const { inner } = state
+    const attempt = inner === undefined ? Math.max(1, state.attempts) : inner.attempt
+    const maxAttempts = inner === undefined ? state.maxAttempts : inner.maxAttempts
+    const deadline = state.deadline === Infinity ? undefined : state.deadline
+    const { dependency } = this.region
+    const last = state.described
+    if (
+      last !== undefined && last.attempt === attempt && last.maxAttempts === maxAttempts &&
+      last.deadline === deadline && last.dependency === dependency
+    ) {
+      return last
+    }
+    return state.described = {
+      dependency,
       operation: this.facts.operation,
       requestId: this.facts.requestId,
       attempt,
@@ -212,7 +222,7 @@ export abstract class CallPassage extends Matched implements Passage {
       repeatable: this.facts.repeatable !== false,
       key: this.facts.key,
       criticality: this.facts.criticality ?? "important",
-      deadline: state.deadline === Infinity ? undefined : state.deadline
+      deadline
     }
   }
 
@@ -238,7 +248,7 @@ export abstract class CallPassage extends Matched implements Passage {
   }
 
   protected tellEnd(): void {
-    const end = this.alarms.now()
+    const end = this.now
     const duration = Duration.millis(Math.max(0, end - this.started))
     // As the gates saw it, where one of them asked.
     const outcome = this.outcomeMemo ?? this.outcome(Failure.classify)
