@@ -14,6 +14,7 @@ const machines = [
   "BulkheadQueue",
   "LatencyHistogram",
   "probeSlots",
+  "stateTime",
   "ticket",
   "tripCounters"
 ]

@@ -1,11 +1,11 @@
 /**
  * The circuit breaker as a plain synchronous machine; the clock reading and the random draw are arguments.
- *
  * There is no timer: calls compare the clock. `now` is in milliseconds, may be fractional and may step either way.
  *
  * @since 0.1.0
  */
 import { ProbeSlots } from "./internal/probeSlots.js"
+import { StateTime } from "./internal/stateTime.js"
 import * as Ticket from "./internal/ticket.js"
 import { TripCounters } from "./internal/tripCounters.js"
 import type * as TripPolicy from "./TripPolicy.js"
@@ -154,6 +154,8 @@ export interface Snapshot {
   /** Calls admitted in a dry run that would have been rejected. */
   readonly wouldHaveRejected: number
   readonly trips: number
+  /** Milliseconds that the breaker has spent in each state since it was made. */
+  readonly millisIn: Readonly<Record<State["_tag"], number>>
 }
 
 /**
@@ -169,8 +171,6 @@ export interface Snapshot {
  */
 export const isProbe: (ticket: number) => boolean = Ticket.isProbe
 
-const half = (): number => 0.5
-
 /**
  * The circuit breaker machine. A call that `enter` admits is given back with its ticket to `record`, exactly once.
  *
@@ -178,7 +178,6 @@ const half = (): number => 0.5
  * import { deepStrictEqual, strictEqual } from "node:assert"
  * import { CircuitBreakerMachine } from "@holdfast/core/CircuitBreakerMachine"
  * import * as TripPolicy from "@holdfast/core/TripPolicy"
- *
  * const breaker = new CircuitBreakerMachine({
  *   tripPolicy: TripPolicy.consecutive(2),
  *   openMillis: () => 30_000, openJitter: 0.1, maxOpenMillis: 300_000,
@@ -211,19 +210,21 @@ export class CircuitBreakerMachine {
   private late = 0
   private wouldHaveRejected = 0
   private trips = 0
+  private readonly times: StateTime
 
   constructor(config: Config, now: number) {
     this.config = config
     this.counters = new TripCounters(config.tripPolicy)
     this.state = Object.freeze<Closed>({ _tag: "Closed", generation: 1, since: now })
     this.lastNow = now
+    this.times = new StateTime(now)
   }
 
   /**
    * Asks to pass: a positive ticket when admitted, 0 when rejected. Calls in flight that became slow may trip the
    * breaker here; `draw` then gives the jitter, none when it is left out.
    */
-  enter(now: number, draw: () => number = half): number {
+  enter(now: number, draw: () => number = () => 0.5): number {
     switch (this.state._tag) {
       case "Closed":
         return this.counters.follows ? this.enterFollowed(now, draw) : this.ticket
@@ -335,7 +336,8 @@ export class CircuitBreakerMachine {
       reclaimed: this.reclaimed,
       late: this.late,
       wouldHaveRejected: this.wouldHaveRejected,
-      trips: this.trips
+      trips: this.trips,
+      millisIn: this.times.totals(now)
     }
   }
 
@@ -379,6 +381,7 @@ export class CircuitBreakerMachine {
 
   private become(state: State): void {
     this.state = Object.freeze(state)
+    this.times.become(state._tag, state.since)
     this.ticket = Ticket.plain(state.generation)
     this.slots.clear()
     this.probeSuccesses = 0
@@ -391,6 +394,7 @@ export class CircuitBreakerMachine {
     if (now < this.lastNow) {
       const step = now - this.lastNow
       this.dueAt += step
+      this.times.shift(step)
       this.slots.shift(step)
       this.counters.shift(step)
     }

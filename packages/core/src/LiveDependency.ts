@@ -170,6 +170,8 @@ export interface PieceStates {
     readonly since: number
     readonly inState: Duration.Duration
     readonly trips: number
+    /** Milliseconds that the breaker has spent in each state since it was made. */
+    readonly millisIn: Readonly<Record<State["_tag"], number>>
     readonly calls: number
     readonly failures: number
     readonly dryRun: boolean
@@ -193,6 +195,7 @@ export interface PieceStates {
     readonly dryRun: boolean
     /** Calls let through in a dry run that would have been refused. */
     readonly wouldHaveRefused: number
+    readonly decisions: RateLimiter.Decisions
   } | undefined
   readonly retryBudget: { readonly balance: number } | undefined
 }

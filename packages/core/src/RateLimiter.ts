@@ -99,6 +99,18 @@ export interface Options extends Rate {
 }
 
 /**
+ * How many calls a limiter let through at once, let through after a wait, and refused.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Decisions {
+  readonly admitted: number
+  readonly waited: number
+  readonly refused: number
+}
+
+/**
  * A rate limiter: a policy whose level can be read.
  *
  * @since 0.1.0
@@ -115,6 +127,8 @@ export interface RateLimiter extends Step.Policy<RateLimited> {
   readonly queued: Effect.Effect<number>
   /** Calls that were let through in a dry run and would have been refused. */
   readonly wouldHaveRefused: Effect.Effect<number>
+  /** What the limiter has decided since it was made. Calls that bypass it, or cost nothing, are not asked about. */
+  readonly decisions: Effect.Effect<Decisions>
   /**
    * Changes the numbers that are given. Every bucket keeps its share: full stays full, half full stays half full. Who waits goes on
    * waiting at the new rate, and is refused if it costs more than the bucket holds now. Tiers keep their own rates.
@@ -129,6 +143,9 @@ class RateLimiterGate implements Gate, Limiter {
   readonly step: Step.Step
   queued = 0
   wouldHaveRefused = 0
+  admitted = 0
+  waited = 0
+  refused = 0
   private readonly options: Options
   private readonly standard: Tier
   private readonly tiers: ReadonlyMap<string, Tier>
@@ -206,6 +223,7 @@ class RateLimiterGate implements Gate, Limiter {
     }
     if (line === undefined && take(tier, key, cost, frame.now)) {
       frame.slots[slot] = tier === this.standard ? cost : new Ticket(tier, key, cost, frame, "granted")
+      this.admitted++
       return undefined
     }
     return this.exhausted(frame, slot, tier, key, cost, line)
@@ -228,6 +246,7 @@ class RateLimiterGate implements Gate, Limiter {
       return this.refuse(frame, tier, key, wait)
     }
     if (this.dryRun) {
+      this.admitted++
       return undefined
     }
     const ticket = new Ticket(tier, key, cost, frame, "waiting")
@@ -265,6 +284,7 @@ class RateLimiterGate implements Gate, Limiter {
       this.wouldHaveRefused++
       return undefined
     }
+    this.refused++
     return Exit.fail(rateLimited({ policy, dependency, key: shown, retryAfter, limit: tier.capacity }))
   }
 
@@ -334,6 +354,7 @@ export const make = (options: Options): Effect.Effect<RateLimiter> =>
           ),
         queued: Effect.sync(() => gate.queued),
         wouldHaveRefused: Effect.sync(() => gate.wouldHaveRefused),
+        decisions: Effect.sync(() => ({ admitted: gate.admitted, waited: gate.waited, refused: gate.refused })),
         reconfigure: (change: Partial<Options>) =>
           Clock.clockWith((clock) =>
             Effect.sync(() => {

@@ -26,7 +26,7 @@ const layers: ReadonlyArray<Layer> = [
       "BulkheadQueue",
       "RetryBudgetMachine",
       "LatencyHistogram",
-      /^internal\/(callsInFlight|probeSlots|ticket|tripCounters)$/
+      /^internal\/(callsInFlight|probeSlots|stateTime|ticket|tripCounters)$/
     ]
   },
   { name: "plumbing", modules: ["Step", "Alarm", "Deadline", "ResilienceEvent", /^internal\/(?!dependency)/] },

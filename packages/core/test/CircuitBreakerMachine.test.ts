@@ -1111,7 +1111,43 @@ describe("a state and a snapshot", () => {
       reclaimed: 0,
       late: 0,
       wouldHaveRejected: 0,
-      trips: 0
+      trips: 0,
+      millisIn: { Closed: 0, Open: 0, HalfOpen: 0, Isolated: 0, Disabled: 0 }
+    })
+  })
+
+  it("tells how long the breaker has been in each state, the present one up to now", () => {
+    const machine = new CircuitBreakerMachine(base, 100)
+    const spent = (now: number) => machine.snapshot(now).millisIn
+    machine.isolate(110)
+    machine.reset(130)
+    machine.disable(170)
+    machine.reset(250)
+    assert.deepStrictEqual(spent(410), { Closed: 10 + 40 + 160, Open: 0, HalfOpen: 0, Isolated: 20, Disabled: 80 })
+    for (let call = 0; machine.state._tag === "Closed"; call++) {
+      machine.record(machine.enter(410), "failure", 1, 410, noDraw)
+      assert.isBelow(call, 100)
+    }
+    const due = (machine.state as { readonly until: number }).until
+    assert.strictEqual(spent(due + 5).Open, due + 5 - 410, "an open breaker that is due is open until a call probes it")
+    const probe = machine.enter(due + 5)
+    machine.record(probe, "success", 3, due + 8, noDraw)
+    assert.deepStrictEqual([machine.state._tag, spent(due + 9).HalfOpen], ["Closed", 3])
+    assert.strictEqual(Object.values(spent(due + 9)).reduce((sum, one) => sum + one, 0), due + 9 - 100)
+  })
+
+  it("a clock that steps back makes no state older", () => {
+    const machine = new CircuitBreakerMachine(base, 1000)
+    machine.isolate(1010)
+    // Seen by the machine only when something happens.
+    machine.isolate(500)
+    machine.reset(530)
+    assert.deepStrictEqual(machine.snapshot(530).millisIn, {
+      Closed: 10,
+      Open: 0,
+      HalfOpen: 0,
+      Isolated: 30,
+      Disabled: 0
     })
   })
 })

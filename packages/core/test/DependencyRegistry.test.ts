@@ -100,6 +100,7 @@ describe("DependencyRegistry", () => {
       assert.strictEqual(state.circuitBreaker?.state._tag, "Closed")
       assert.strictEqual(state.circuitBreaker?.since, 0)
       assert.strictEqual(Duration.toMillis(state.circuitBreaker!.inState), 62_000)
+      assert.strictEqual(state.circuitBreaker?.millisIn.Closed, 62_000)
       assert.strictEqual(state.circuitBreaker?.trips, 0)
       assert.strictEqual(state.circuitBreaker?.failures, 1)
       assert.deepStrictEqual(state.bulkhead, {
@@ -116,7 +117,8 @@ describe("DependencyRegistry", () => {
         limit: 10,
         queued: 0,
         dryRun: false,
-        wouldHaveRefused: 0
+        wouldHaveRefused: 0,
+        decisions: { admitted: 3, waited: 0, refused: 0 }
       })
       assert.strictEqual(state.retryBudget?.balance, 10)
       assert.deepStrictEqual(Object.keys(state.operations), ["charge"])
@@ -189,6 +191,7 @@ describe("DependencyRegistry", () => {
       assert.strictEqual(dry.circuitBreaker?.wouldHaveRejected, 11)
       assert.isTrue(dry.circuitBreaker?.dryRun)
       assert.deepStrictEqual([dry.rateLimiter?.remaining, dry.rateLimiter?.wouldHaveRefused], [0, 4])
+      assert.deepStrictEqual(dry.rateLimiter?.decisions, { admitted: 10, waited: 0, refused: 0 })
       assert.lengthOf(told.filter((one) => one === "CircuitRejected true"), 11)
       assert.lengthOf(told.filter((one) => one === "RateLimitExceeded true"), 4)
       yield* DependencyRegistry.dryRun("payments", { circuitBreaker: false })

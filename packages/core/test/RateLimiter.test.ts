@@ -56,6 +56,28 @@ const refusal = (exit: Exit.Exit<unknown, unknown>) => {
 }
 
 describe("RateLimiter", () => {
+  virtual(
+    "counts whom it let through at once and after a wait, and whom it refused, but not who went past it",
+    () =>
+      Effect.gen(function*() {
+        const limiter = yield* RateLimiter.make({
+          name: "counted",
+          rate: 10,
+          capacity: 2,
+          maxWait: "100 millis",
+          bypass: ({ operation }) => operation === "GET /health"
+        })
+        const call = Effect.exit(limiter(Effect.void))
+        yield* Effect.all([call, call, call, call, Effect.exit(limiter.with({ cost: 0 })(Effect.void))], {
+          concurrency: "unbounded"
+        })
+        yield* limiter.with({ operation: "GET /health" })(Effect.void)
+        assert.deepStrictEqual(yield* limiter.decisions, { admitted: 2, waited: 1, refused: 1 })
+        yield* Effect.flip(limiter.with({ cost: 3 })(Effect.void))
+        assert.deepStrictEqual(yield* limiter.decisions, { admitted: 2, waited: 1, refused: 2 })
+      })
+  )
+
   virtual("lets a burst of the capacity through, refuses the next and does not start it", () =>
     Effect.gen(function*() {
       const limiter = yield* RateLimiter.make({ name: "search", rate: 10, capacity: 3 })

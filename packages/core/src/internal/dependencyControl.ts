@@ -60,6 +60,7 @@ const piecesState = (pieces: DependencyStack.Pieces, slots: Slots): Effect.Effec
         since: (yield* Clock.currentTimeMillis) - inState,
         inState: Duration.millis(inState),
         trips: breaker.trips,
+        millisIn: breaker.millisIn,
         calls: breaker.calls,
         failures: breaker.failures,
         dryRun: slots.circuitBreaker?.options.dryRun === true,
@@ -72,7 +73,8 @@ const piecesState = (pieces: DependencyStack.Pieces, slots: Slots): Effect.Effec
         limit: level.limit,
         queued: yield* rateLimiter.queued,
         dryRun: slots.rateLimiter?.options.dryRun === true,
-        wouldHaveRefused: yield* rateLimiter.wouldHaveRefused
+        wouldHaveRefused: yield* rateLimiter.wouldHaveRefused,
+        decisions: yield* rateLimiter.decisions
       },
       retryBudget: retryBudget === undefined ? undefined : { balance: yield* retryBudget.balance }
     }

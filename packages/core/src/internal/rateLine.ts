@@ -43,6 +43,8 @@ export const giveBack = (tier: Tier, key: string, cost: number): void =>
 export interface Limiter {
   /** Calls that wait, over all lines. */
   queued: number
+  /** Calls that were let through after a wait. */
+  waited: number
   /** What a call ends with that is not let through; `undefined` where it is let through all the same. */
   refuse(frame: Passage, tier: Tier, key: string, wait: number): undefined | Exit.Exit<never, unknown>
 }
@@ -148,6 +150,7 @@ export class Line implements Alarm.Entry {
       instant = due
       this.drop(ticket)
       ticket.state = "granted"
+      this.gate.waited++
       ticket.frame.wake(Exit.void)
     }
     this.arm(instant, now)
