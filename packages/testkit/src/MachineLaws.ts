@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import * as fc from "fast-check"
+import * as fc from "effect/FastCheck"
 
 /**
  * Tells that an edge was taken, by the name it has in `edges`.
@@ -86,7 +86,7 @@ export class EdgesTooSeldom extends Error {
  * @example
  * ```ts
  * import * as MachineLaws from "@holdfast/testkit/MachineLaws"
- * import * as fc from "fast-check"
+ * import * as fc from "effect/FastCheck"
  *
  * MachineLaws.histories({
  *   make: () => ({ machine: { free: 2 }, model: { held: 0 } }),

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as MachineLaws from "@holdfast/testkit/MachineLaws"
-import * as fc from "fast-check"
+import * as fc from "effect/FastCheck"
 
 /** Opens after some failures in a row, and closes again by the first success after its rest. */
 class Breaker {
