@@ -17,10 +17,10 @@ const namesOf = (declaration) =>
     : [declaration.id.name]
 
 /**
- * Packages where so far only `make` is asked for an example: in `testkit` and `bench` docgen compiles none, and an example that
+ * Packages where so far only `make` is asked for an example: in `bench` docgen compiles none, and an example that
  * nobody compiles goes stale; `http` has values from before the rule asked. A package is taken out when its values have theirs.
  */
-const onlyMakeIn = /(^|[\\/])packages[\\/](http|testkit|bench)[\\/]/
+const onlyMakeIn = /(^|[\\/])packages[\\/](http|bench)[\\/]/
 
 /** Whether a variable is a symbol, by its annotation, which is `unique symbol` at every `TypeId`. */
 const isSymbol = (declarator) => {

@@ -288,8 +288,7 @@ export const make = (options: Options): Effect.Effect<FaultProxy, InvalidAddress
           gateway.change(changed)
           return changed
         }),
-      remove: (toxic) =>
-        Effect.suspend(() => gateway.remove(toxic) ? Effect.void : Effect.fail(notFound(toxic))),
+      remove: (toxic) => Effect.suspend(() => gateway.remove(toxic) ? Effect.void : Effect.fail(notFound(toxic))),
       clear: Effect.sync(() => {
         for (const toxic of Array.from(gateway.toxics.keys())) gateway.remove(toxic)
       }),

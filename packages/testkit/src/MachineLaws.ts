@@ -65,6 +65,19 @@ export interface Report {
 /**
  * Edges were taken too seldom: the histories passed, but prove little. Give more weight to the actions that lead there.
  *
+ * @example
+ * import * as MachineLaws from "@holdfast/testkit/MachineLaws"
+ *
+ * try {
+ *   MachineLaws.histories({
+ *     make: () => ({ machine: {}, model: {} }),
+ *     actions: { act: { run: () => {} } },
+ *     edges: ["Closed>Open"]
+ *   })
+ * } catch (error) {
+ *   console.log(error instanceof MachineLaws.EdgesTooSeldom && error.edges) // ["Closed>Open"]
+ * }
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -84,7 +97,6 @@ export class EdgesTooSeldom extends Error {
  * too seldom throws `EdgesTooSeldom`.
  *
  * @example
- * ```ts
  * import * as MachineLaws from "@holdfast/testkit/MachineLaws"
  * import * as fc from "effect/FastCheck"
  *
@@ -92,7 +104,7 @@ export class EdgesTooSeldom extends Error {
  *   make: () => ({ machine: { free: 2 }, model: { held: 0 } }),
  *   actions: {
  *     take: {
- *       argument: fc.integer({ min: 1, max: 2 }),
+ *       argument: FastCheck.integer({ min: 1, max: 2 }),
  *       run: (machine, model, wanted, edge) => {
  *         if (machine.free < wanted) return edge("full")
  *         machine.free -= wanted
@@ -104,7 +116,6 @@ export class EdgesTooSeldom extends Error {
  *   invariant: (machine, model) => machine.free + model.held === 2 ? [] : "a permit is lost",
  *   edges: ["taken", "full"]
  * })
- * ```
  *
  * @since 0.1.0
  * @category constructors

@@ -49,6 +49,19 @@ export type Action<World> = "interrupt" | "defect" | ((world: World, fiber: AnyF
 export type Complaints = string | ReadonlyArray<string> | void
 
 /**
+ * What was left when the body ended, whether it succeeded, failed or was killed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Left {
+  /** Sleeps that nobody cancelled, also those of fibers that `make` forked. */
+  readonly sleepers: number
+  /** Fibers that the body started and that still run. */
+  readonly fibers: number
+}
+
+/**
  * Put around the part that `body` and `control` have in common, so that their points can be matched.
  *
  * @since 0.1.0
@@ -70,12 +83,8 @@ export interface Options<World, A, E> {
    * control has one too are reported as excluded. Points are matched by their distance from `mark`, or from the start.
    */
   readonly control?: (world: World, mark: Mark) => Effect.Effect<unknown, unknown>
-  /** Looks for leaks once a run has ended and settled. `sleepers` were left when the body ended. */
-  readonly check: (
-    world: World,
-    exit: Exit.Exit<A, E>,
-    run: { readonly sleepers: number }
-  ) => Complaints | Effect.Effect<Complaints>
+  /** Looks for leaks once a run has ended and settled. */
+  readonly check: (world: World, exit: Exit.Exit<A, E>, left: Left) => Complaints | Effect.Effect<Complaints>
   /** What happens at each point. Default `interrupt`. */
   readonly at?: Action<World>
   /** A second action at the same or any later point: all pairs are run too, up to `maximumPairs`. Default none. */
@@ -130,7 +139,17 @@ export interface Report {
 }
 
 /**
- * The defect that the action `defect` raises.
+ * The defect that the action `defect` raises: it kills the fiber as a bug would.
+ *
+ * @example
+ * import * as OperationSweep from "@holdfast/testkit/OperationSweep"
+ * import * as Cause from "effect/Cause"
+ * import type * as Exit from "effect/Exit"
+ *
+ * const wasKilled = (exit: Exit.Exit<unknown, unknown>) =>
+ *   exit._tag === "Failure" && Cause.squash(exit.cause) instanceof OperationSweep.SweepDefect
+ *
+ * console.log(typeof wasKilled) // "function"
  *
  * @since 0.1.0
  * @category errors
@@ -146,7 +165,6 @@ const pointsOf = (run: Run, mode: Mode) => mode === "idle" ? run.idlePoints : ru
  * Sweeps one body. Needs nothing of the test's own clock: it works inside `it.effect` and `it.live` alike.
  *
  * @example
- * ```ts
  * import * as OperationSweep from "@holdfast/testkit/OperationSweep"
  * import * as Effect from "effect/Effect"
  *
@@ -160,7 +178,6 @@ const pointsOf = (run: Run, mode: Mode) => mode === "idle" ? run.idlePoints : ru
  *     ),
  *   check: (world) => world.taken === 0 ? [] : ["leaked"]
  * }).pipe(Effect.map(OperationSweep.assertClean))
- * ```
  *
  * @since 0.1.0
  * @category constructors
@@ -256,6 +273,23 @@ const line = (kind: string) => (finding: Finding) =>
 /**
  * The report as text, one line for each finding.
  *
+ * @example
+ * import * as OperationSweep from "@holdfast/testkit/OperationSweep"
+ * import * as Effect from "effect/Effect"
+ *
+ * // one permit, taken and given back in two operations with a gap between them
+ * const program = OperationSweep.run({
+ *   make: () => Effect.succeed({ taken: false }),
+ *   body: (world) =>
+ *     Effect.zipRight(
+ *       Effect.sync(() => (world.taken = true)),
+ *       Effect.ensuring(Effect.void, Effect.sync(() => (world.taken = false)))
+ *     ),
+ *   check: (world) => world.taken ? "the permit is lost" : undefined
+ * })
+ *
+ * Effect.runPromise(program).then((report) => console.log(OperationSweep.format(report)))
+ *
  * @since 0.1.0
  * @category getters
  */
@@ -272,6 +306,19 @@ export const format = (report: Report): string =>
 
 /**
  * Throws the formatted report if there is a failure or a hang, or if the sweep had nothing to sweep.
+ *
+ * @example
+ * import * as OperationSweep from "@holdfast/testkit/OperationSweep"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = OperationSweep.run({
+ *   make: () => Effect.void,
+ *   body: () => Effect.sleep("1 second"),
+ *   // fibers and sleeps that the body left behind
+ *   check: (_world, _exit, left) => left.fibers + left.sleepers === 0 ? [] : "something is left"
+ * }).pipe(Effect.map(OperationSweep.assertClean))
+ *
+ * Effect.runPromise(program)
  *
  * @since 0.1.0
  * @category guards

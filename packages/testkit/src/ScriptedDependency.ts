@@ -26,8 +26,15 @@ export interface ScriptedDependency<Request, A, E> {
    * script was given, a call beyond its end dies with `ScriptExhausted`.
    */
   readonly script: (answers: Iterable<Effect.Effect<A, E>>) => Effect.Effect<void>
+  /**
+   * Dies with `ScriptUnfinished` if a call was never handed to the test or never answered, is still in flight, or if answers of
+   * the script are left: put it at the end of a test.
+   */
+  readonly finished: Effect.Effect<void>
   /** How many calls were made. */
   readonly calls: () => number
+  /** What was asked for, in the order of the calls. */
+  readonly requests: () => ReadonlyArray<Request>
   /** How many calls have neither ended nor been interrupted. */
   readonly inFlight: () => number
   /** The most calls that were ever in flight at once. */
@@ -55,6 +62,8 @@ export interface Received<Request, A, E> {
    * cannot be stopped any more.
    */
   readonly succeedLate: (value: A, after?: Duration.DurationInput) => Effect.Effect<void>
+  /** The same with a failure. */
+  readonly failLate: (error: E, after?: Duration.DurationInput) => Effect.Effect<void>
   /** Completes when the caller has interrupted the call. */
   readonly interrupted: Effect.Effect<void>
 }
@@ -62,12 +71,48 @@ export interface Received<Request, A, E> {
 /**
  * The defect of a call for which the script has no answer left.
  *
+ * @example
+ * import * as ScriptedDependency from "@holdfast/testkit/ScriptedDependency"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const payments = yield* ScriptedDependency.make<string, number>()
+ *   yield* payments.script([Effect.succeed(42)])
+ *   yield* payments.call("order 1")
+ *   yield* payments.call("order 2")
+ * }).pipe(Effect.catchAllDefect((defect) => Effect.succeed(defect instanceof ScriptedDependency.ScriptExhausted)))
+ *
+ * Effect.runPromise(program).then(console.log) // true
+ *
  * @since 0.1.0
  * @category errors
  */
 export class ScriptExhausted extends Error {
   readonly _tag = "ScriptExhausted"
   override readonly name = "ScriptExhausted"
+}
+
+/**
+ * The defect of `finished`: the code under test asked for more than was answered, or for less than was scripted.
+ *
+ * @example
+ * import * as ScriptedDependency from "@holdfast/testkit/ScriptedDependency"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const payments = yield* ScriptedDependency.make<string, number>()
+ *   yield* payments.script([Effect.succeed(42)])
+ *   yield* payments.finished
+ * }).pipe(Effect.catchAllDefect((defect) => Effect.succeed(String(defect))))
+ *
+ * Effect.runPromise(program).then(console.log) // ScriptUnfinished: 1 answer of the script was not asked for
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ScriptUnfinished extends Error {
+  readonly _tag = "ScriptUnfinished"
+  override readonly name = "ScriptUnfinished"
 }
 
 interface Pending<A, E> {
@@ -81,7 +126,6 @@ interface Pending<A, E> {
  * Makes a dependency that waits for the test.
  *
  * @example
- * ```ts
  * import * as ScriptedDependency from "@holdfast/testkit/ScriptedDependency"
  * import * as Effect from "effect/Effect"
  * import * as Fiber from "effect/Fiber"
@@ -95,7 +139,6 @@ interface Pending<A, E> {
  *   yield* second.succeed(42)
  *   return yield* Fiber.join(fiber)
  * })
- * ```
  *
  * @since 0.1.0
  * @category constructors
@@ -105,8 +148,8 @@ export const make = <Request, A, E = never>(): Effect.Effect<ScriptedDependency<
     const received: Array<Received<Request, A, E>> = []
     const expecting: Array<(call: Received<Request, A, E>) => void> = []
     const answers: Array<Effect.Effect<A, E>> = []
+    const requests: Array<Request> = []
     let scripted = 0
-    let calls = 0
     let inFlight = 0
     let mostInFlight = 0
 
@@ -131,6 +174,10 @@ export const make = <Request, A, E = never>(): Effect.Effect<ScriptedDependency<
         })
       const answer = (effect: Effect.Effect<A, E>) =>
         once(() => Deferred.unsafeDone(pending.answer, Exit.succeed(effect)))
+      const late = (effect: Effect.Effect<A, E>, after: Duration.DurationInput | undefined) =>
+        once(() => {
+          pending.late = after === undefined ? effect : Effect.delay(effect, after)
+        })
       const call: Received<Request, A, E> = {
         request,
         number,
@@ -138,10 +185,8 @@ export const make = <Request, A, E = never>(): Effect.Effect<ScriptedDependency<
         fail: (error) => answer(Effect.fail(error)),
         die: (defect) => answer(Effect.die(defect)),
         hang: once(() => {}),
-        succeedLate: (value, after) =>
-          once(() => {
-            pending.late = after === undefined ? Effect.succeed(value) : Effect.delay(Effect.succeed(value), after)
-          }),
+        succeedLate: (value, after) => late(Effect.succeed(value), after),
+        failLate: (error, after) => late(Effect.fail(error), after),
         interrupted: Deferred.await(pending.interrupted)
       }
       const take = expecting.shift()
@@ -150,7 +195,7 @@ export const make = <Request, A, E = never>(): Effect.Effect<ScriptedDependency<
     }
 
     const begin = (request: Request, pending: Pending<A, E>): Effect.Effect<A, E> => {
-      const number = ++calls
+      const number = requests.push(request)
       mostInFlight = Math.max(mostInFlight, ++inFlight)
       if (scripted === 0) {
         handOut(request, number, pending)
@@ -193,7 +238,17 @@ export const make = <Request, A, E = never>(): Effect.Effect<ScriptedDependency<
             answers.push(answer)
           }
         }),
-      calls: () => calls,
+      finished: Effect.suspend(() => {
+        const left = [
+          [received.length, "call was not expected", "calls were not expected"],
+          [inFlight, "call is in flight", "calls are in flight"],
+          [answers.length, "answer of the script was not asked for", "answers of the script were not asked for"]
+        ] as const
+        const wrong = left.flatMap(([count, one, many]) => count === 0 ? [] : [`${count} ${count === 1 ? one : many}`])
+        return wrong.length === 0 ? Effect.void : Effect.die(new ScriptUnfinished(wrong.join("; ")))
+      }),
+      calls: () => requests.length,
+      requests: () => requests,
       inFlight: () => inFlight,
       mostInFlight: () => mostInFlight
     }

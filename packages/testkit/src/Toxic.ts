@@ -158,8 +158,7 @@ const said = (allowed: string) => ({
 const number = (allowed: string, holds: (value: number) => boolean) =>
   Schema.Number.pipe(Schema.filter((value) => Number.isFinite(value) && holds(value))).annotations(said(allowed))
 
-const whole = (allowed: string, least: number) =>
-  number(allowed, (value) => Number.isInteger(value) && value >= least)
+const whole = (allowed: string, least: number) => number(allowed, (value) => Number.isInteger(value) && value >= least)
 
 const millis = number("a number of milliseconds, 0 or more", (value) => value >= 0)
 
@@ -222,25 +221,26 @@ export const decode = (input: unknown): Either.Either<Toxic, InvalidToxic> => {
   if (!types.includes(type as Toxic["type"])) {
     return Either.left(invalid("type", `is ${JSON.stringify(type)}, allowed is one of ${types.join(", ")}`))
   }
-  return Schema.decodeUnknownEither(Wire, { errors: "all", onExcessProperty: "error" })({ attributes: {}, ...input }).pipe(
-    Either.mapLeft((error) => {
-      const findings = new Map<string, string>()
-      for (const { message, path } of ParseResult.ArrayFormatter.formatErrorSync(error)) {
-        const field = path.join(".")
-        if (!findings.has(field)) findings.set(field, message)
-      }
-      return new InvalidToxic({ findings: Array.from(findings, ([field, problem]) => ({ field, problem })) })
-    }),
-    Either.map((wire): Toxic => ({ ...wire, name: wire.name ?? `${wire.type}_${wire.stream}` })),
-    Either.filterOrLeft(
-      (toxic) => toxic.type !== "slicer" || toxic.attributes.size_variation < toxic.attributes.average_size,
-      (toxic) =>
-        invalid(
-          "attributes.size_variation",
-          `is ${(toxic as Slicer).attributes.size_variation}, allowed is less than average_size`
-        )
+  return Schema.decodeUnknownEither(Wire, { errors: "all", onExcessProperty: "error" })({ attributes: {}, ...input })
+    .pipe(
+      Either.mapLeft((error) => {
+        const findings = new Map<string, string>()
+        for (const { message, path } of ParseResult.ArrayFormatter.formatErrorSync(error)) {
+          const field = path.join(".")
+          if (!findings.has(field)) findings.set(field, message)
+        }
+        return new InvalidToxic({ findings: Array.from(findings, ([field, problem]) => ({ field, problem })) })
+      }),
+      Either.map((wire): Toxic => ({ ...wire, name: wire.name ?? `${wire.type}_${wire.stream}` })),
+      Either.filterOrLeft(
+        (toxic) => toxic.type !== "slicer" || toxic.attributes.size_variation < toxic.attributes.average_size,
+        (toxic) =>
+          invalid(
+            "attributes.size_variation",
+            `is ${(toxic as Slicer).attributes.size_variation}, allowed is less than average_size`
+          )
+      )
     )
-  )
 }
 
 /**
@@ -295,7 +295,11 @@ const milliseconds = (value: Duration.DurationInput | undefined): unknown => {
   return typeof value === "number" ? value : Duration.toMillis(value)
 }
 
-const build = <T extends Toxic>(type: T["type"], options: Options, attributes: Record<keyof T["attributes"], unknown>): T =>
+const build = <T extends Toxic>(
+  type: T["type"],
+  options: Options,
+  attributes: Record<keyof T["attributes"], unknown>
+): T =>
   Either.getOrThrowWith(
     decode({
       type,

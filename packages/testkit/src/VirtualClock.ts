@@ -86,6 +86,16 @@ export interface RunOptions extends Options {
  * The effect can never end: everything is idle and nobody sleeps, or it was still busy after the greatest number of
  * steps or turns. A defect, because it is a fault of the test or of the code under test, never an answer.
  *
+ * @example
+ * import * as VirtualClock from "@holdfast/testkit/VirtualClock"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = VirtualClock.run(Effect.never).pipe(
+ *   Effect.catchAllDefect((defect) => Effect.succeed(defect instanceof VirtualClock.Deadlock))
+ * )
+ *
+ * Effect.runPromise(program).then(console.log) // true
+ *
  * @since 0.1.0
  * @category errors
  */
@@ -134,7 +144,6 @@ interface Sleeper {
  * Makes a virtual clock.
  *
  * @example
- * ```ts
  * import * as VirtualClock from "@holdfast/testkit/VirtualClock"
  * import * as Effect from "effect/Effect"
  *
@@ -144,7 +153,6 @@ interface Sleeper {
  *   yield* time.advance("1 hour")
  *   return fiber.unsafePoll() // an exit: the sleep is over
  * })
- * ```
  *
  * @since 0.1.0
  * @category constructors
@@ -269,6 +277,19 @@ export const make = (options?: Options): Effect.Effect<VirtualClock> =>
 /**
  * Runs an effect by this clock and on its scheduler.
  *
+ * @example
+ * import * as VirtualClock from "@holdfast/testkit/VirtualClock"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const time = yield* VirtualClock.make()
+ *   yield* Effect.fork(Effect.sleep("1 day").pipe(VirtualClock.provide(time)))
+ *   yield* time.runToIdle
+ *   return time.next()
+ * })
+ *
+ * Effect.runPromise(program).then(console.log) // 86400000
+ *
  * @since 0.1.0
  * @category combinators
  */
@@ -305,13 +326,11 @@ const drive = (time: VirtualClock, fiber: Fiber.RuntimeFiber<unknown, unknown>, 
  * the defect `Deadlock` when everything is idle and nobody sleeps; the effect is interrupted first.
  *
  * @example
- * ```ts
  * import * as VirtualClock from "@holdfast/testkit/VirtualClock"
  * import * as Effect from "effect/Effect"
  *
  * // an hour that is over in a moment
  * const program = VirtualClock.run(Effect.sleep("1 second").pipe(Effect.repeatN(3599)))
- * ```
  *
  * @since 0.1.0
  * @category combinators

@@ -233,6 +233,23 @@ describe("OperationSweep", () => {
       assert.deepStrictEqual(complaints((yield* lostUpdate(["yield"])).failures), ["counted 1"])
     }))
 
+  it.effect("tells of fibers that the body left running, and not of its own, nor of those of the world", () =>
+    Effect.gen(function*() {
+      const sweep = (fork: (effect: Effect.Effect<void>) => Effect.Effect<unknown>) =>
+        OperationSweep.run({
+          make: () => Effect.forkDaemon(Effect.sleep("1 hour")),
+          body: () => fork(Effect.sleep("1 minute")),
+          modes: ["inline", "idle"],
+          check: (_, __, left) => left.fibers === 0 ? [] : `${left.fibers} left`
+        })
+      OperationSweep.assertClean(yield* sweep(Effect.fork))
+      OperationSweep.assertClean(yield* sweep((effect) => Effect.scoped(Effect.forkScoped(effect))))
+      // A timeout that abandons what it cannot wait for.
+      const daemon = yield* sweep(Effect.forkDaemon)
+      assert.deepStrictEqual(complaints(daemon.failures), ["1 left"])
+      assert.strictEqual(daemon.failures[0]?.at, 0)
+    }))
+
   it.effect("reports a body that hangs after its interruption, under both clocks", () =>
     Effect.gen(function*() {
       for (const clock of ["virtual", "live"] as const) {

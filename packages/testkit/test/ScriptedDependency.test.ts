@@ -129,6 +129,38 @@ describe("ScriptedDependency", () => {
       OperationSweep.assertClean(report)
     }))
 
+  it.effect("a call that fails late holds its caller too", () =>
+    VirtualClock.run(Effect.gen(function*() {
+      const dependency = yield* make()
+      const fiber = yield* Effect.fork(Effect.timeoutOption(dependency.call("commit"), "1 second"))
+      const call = yield* dependency.expect
+      yield* call.failLate("busy", "3 seconds")
+      yield* Fiber.await(fiber)
+      assert.strictEqual(yield* Clock.currentTimeMillis, 4000)
+      yield* dependency.finished
+    })))
+
+  it.effect("says at the end what was not expected, not answered or not asked for", () =>
+    Effect.gen(function*() {
+      const dependency = yield* make()
+      yield* dependency.finished
+      const left = Effect.map(Effect.flip(Effect.sandbox(dependency.finished)), (cause) => String(Cause.squash(cause)))
+      const fibers = yield* Effect.forEach(["a", "b"], (request) => Effect.fork(dependency.call(request)))
+      yield* Effect.yieldNow()
+      assert.strictEqual(yield* left, "ScriptUnfinished: 2 calls were not expected; 2 calls are in flight")
+      const first = yield* dependency.expect
+      yield* first.succeed(1)
+      yield* Fiber.await(fibers[0]!)
+      yield* dependency.expect
+      assert.strictEqual(yield* left, "ScriptUnfinished: 1 call is in flight")
+      yield* Fiber.interruptAll(fibers)
+      yield* dependency.finished
+      yield* dependency.script([Effect.succeed(3), Effect.succeed(4), Effect.succeed(5)])
+      yield* dependency.call("c")
+      assert.strictEqual(yield* left, "ScriptUnfinished: 2 answers of the script were not asked for")
+      assert.deepStrictEqual(dependency.requests(), ["a", "b", "c"])
+    }))
+
   it.effect("catches a retry that gives up one attempt too early and a timeout that does not interrupt", () =>
     Effect.gen(function*() {
       const dependency = yield* make()

@@ -58,6 +58,24 @@ describe("VirtualClock", () => {
       assert.strictEqual(time.clock.unsafeCurrentTimeNanos(), 1_700_000_000_001_500_000n)
     }))
 
+  it.effect("takes thousands of steps a second, and thousands of sleepers at once", () =>
+    Effect.gen(function*() {
+      const steps = 5_000
+      const began = process.cpuUsage()
+      yield* VirtualClock.run(Effect.repeatN(Effect.sleep("1 second"), steps - 1))
+      const crowd = yield* VirtualClock.run(
+        Effect.forEach(
+          Array.from({ length: 1_000 }, (_, index) => index),
+          (index) => Effect.zipRight(Effect.sleep(1 + (index * 7919) % 1000), Clock.currentTimeMillis),
+          { concurrency: "unbounded" }
+        )
+      )
+      assert.strictEqual(Math.max(...crowd), 1000)
+      const { system, user } = process.cpuUsage(began)
+      // The time of the processor, since the machine may be busy with other things.
+      assert.isAbove(steps / ((system + user) / 1e6), 2000)
+    }))
+
   it.effect("runs an hour of a thousand sleeps at once and leaves the caller's clock alone", () =>
     Effect.gen(function*() {
       const before = yield* Clock.currentTimeMillis

@@ -14,6 +14,7 @@ import * as FiberRefs from "effect/FiberRefs"
 import * as Runtime from "effect/Runtime"
 import * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Scheduler from "effect/Scheduler"
+import * as Supervisor from "effect/Supervisor"
 import * as Tracer from "effect/Tracer"
 import { type Action, type Complaints, type Mark, type Mode, type Options, SweepDefect } from "../OperationSweep.js"
 import * as VirtualClock from "../VirtualClock.js"
@@ -135,14 +136,20 @@ export const once = <World, A, E>(
           throw new SweepDefect("a defect of the operation sweep")
         }
       })
-    const launch = <B, F>(effect: Effect.Effect<B, F>) =>
+    const started = Supervisor.unsafeTrack()
+    const launch = <B, F>(effect: Effect.Effect<B, F>, supervisor: Supervisor.Supervisor<unknown> = Supervisor.none) =>
       Runtime.runFork(runtime)(effect, {
         scheduler,
         immediate: false,
         // Set from outside: the same with `Effect.withClock` would add operations of its own to the count.
         updateRefs: (refs, fiberId) => {
           const services = FiberRefs.getOrDefault(refs, DefaultServices.currentServices)
-          return FiberRefs.updateAs(refs, {
+          const supervised = FiberRefs.updateAs(refs, {
+            fiberId,
+            fiberRef: FiberRef.currentSupervisor,
+            value: FiberRefs.getOrDefault(refs, FiberRef.currentSupervisor).zip(supervisor)
+          })
+          return FiberRefs.updateAs(supervised, {
             fiberId,
             fiberRef: DefaultServices.currentServices,
             value: Context.add(services, Clock.Clock, live ? Clock.make() : time.clock).pipe(
@@ -179,7 +186,7 @@ export const once = <World, A, E>(
         marked = { since: "mark", operations: scheduler.operations, idlePoints }
         return effect
       })
-    const swept = launch(Effect.suspend(() => body(world, mark)))
+    const swept = launch(Effect.suspend(() => body(world, mark)), started)
     held.fiber = swept
     scheduler.counted = options.fibers === "all" ? "all" : swept
     const hang = yield* drive(swept, () => {
@@ -194,6 +201,7 @@ export const once = <World, A, E>(
     dying = undefined
     const exit = swept.unsafePoll()
     const sleepers = time.sleepers()
+    const fibers = (yield* started.value).length
     if (exit === null) {
       complaints.unshift(hang ?? "hangs")
       swept.unsafeInterruptAsFork(FiberId.none)
@@ -201,7 +209,7 @@ export const once = <World, A, E>(
       const settled = yield* Effect.exit(Effect.gen(function*() {
         let steps = options.settle ?? 100
         while (steps-- > 0 && (yield* time.step)) continue
-        const found = check(world, exit, { sleepers })
+        const found = check(world, exit, { sleepers, fibers })
         complaints.push(...complaintsOf(Effect.isEffect(found) ? yield* result("check", found) : found))
       }))
       if (Exit.isFailure(settled)) complaints.push(`check failed: ${Cause.pretty(settled.cause)}`)

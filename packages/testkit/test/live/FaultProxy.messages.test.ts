@@ -51,13 +51,15 @@ describe("FaultProxy under many small messages", () => {
   it.live("a process ends by itself once the scopes of its proxies are closed, whatever they held back", () =>
     Effect.gen(function*() {
       const program = fileURLToPath(new URL("programs/scopes.ts", import.meta.url))
-      const { code, output } = yield* Effect.async<{ readonly code: number | null; readonly output: string }>((resume) => {
-        const child = spawn(process.execPath, ["--import", "tsx", program], { stdio: ["ignore", "pipe", "inherit"] })
-        let output = ""
-        child.stdout.on("data", (data) => (output += data))
-        child.once("close", (code) => resume(Effect.succeed({ code, output })))
-        return Effect.sync(() => child.kill())
-      })
+      const { code, output } = yield* Effect.async<{ readonly code: number | null; readonly output: string }>(
+        (resume) => {
+          const child = spawn(process.execPath, ["--import", "tsx", program], { stdio: ["ignore", "pipe", "inherit"] })
+          let output = ""
+          child.stdout.on("data", (data) => (output += data))
+          child.once("close", (code) => resume(Effect.succeed({ code, output })))
+          return Effect.sync(() => child.kill())
+        }
+      )
       assert.deepStrictEqual([code, output], [0, "scopes closed\n"])
     }))
 })

@@ -18,7 +18,9 @@ const program = Effect.gen(function*() {
   yield* eventually(() => peers.length === clients.length)
   for (const peer of [...peers, ...clients]) peer.write("held")
   peers[0]!.end()
-  yield* eventually(() => proxy.connections().every(({ held, received }) => held.downstream === 4 && received.upstream === 4))
+  yield* eventually(() =>
+    proxy.connections().every(({ held, received }) => held.downstream === 4 && received.upstream === 4)
+  )
   yield* FaultProxy.make({ upstream: address, enabled: false })
 }).pipe(Effect.scoped)
 
