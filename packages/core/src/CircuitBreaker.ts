@@ -337,7 +337,8 @@ export const make = (options: Options): Effect.Effect<CircuitBreaker> =>
                   transitions.unsafeOffer({ from, to: machine.state })
                   ResilienceEvent.tell(
                     fiber.getFiberRef(ResilienceEvent.listeners),
-                    gate.event(machine.state, now, undefined)
+                    gate.event(machine.state, now, undefined),
+                    fiber
                   )
                 }
                 return Effect.void

@@ -196,6 +196,8 @@ const half = (): number => 0.5
 export class CircuitBreakerMachine {
   /** The present state. Written by the machine alone; it is replaced exactly once for every change. */
   state: State
+  /** What made the breaker open last; `undefined` where a failed probe did. Kept until it opens again. */
+  trip: TripPolicy.Trip | undefined = undefined
 
   private config: Config
   private readonly counters: TripCounters
@@ -366,6 +368,7 @@ export class CircuitBreakerMachine {
     if (hint !== undefined && hint > openMillis) openMillis = hint
     openMillis = Math.min(openMillis, maxOpenMillis)
     this.trips++
+    this.trip = failedProbes > 0 ? undefined : this.counters.trip(now)
     this.dueAt = now + openMillis
     this.become({ _tag: "Open", ...this.next(now), until: this.dueAt, openMillis, failedProbes })
   }

@@ -6,17 +6,28 @@
 import type * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import * as HashSet from "effect/HashSet"
 import * as Layer from "effect/Layer"
 import type * as Call from "./Call.js"
 import type * as Outcome from "./Outcome.js"
+import type * as TripPolicy from "./TripPolicy.js"
 
 interface Base {
   /** Milliseconds of the fiber's clock. */
   readonly at: number
   readonly call: Call.Call
+}
+
+interface OfTier {
+  readonly at: number
+  /** Known where the fallback or the error says whom it is about. */
+  readonly call: Call.Call | undefined
+  readonly fallback: string
+  readonly tier: string
+  readonly kind: string
 }
 
 /**
@@ -113,6 +124,10 @@ export interface CircuitChanged {
   readonly generation: number
   readonly failures: number
   readonly calls: number
+  /** For `CircuitOpened`: the threshold that was reached, and its window; `undefined` when a failed probe opened it again. */
+  readonly trip: TripPolicy.Trip | undefined
+  /** Probes that failed since it was last closed. */
+  readonly failedProbes: number
   /** For `CircuitOpened`: how long it stays open. */
   readonly openDuration: Duration.Duration | undefined
   /** For `CircuitOpened`: the end that tripped it. */
@@ -195,15 +210,11 @@ export interface RateLimitExceeded extends Base {
  * @since 0.1.0
  * @category models
  */
-export interface FallbackServed {
+export interface FallbackServed extends OfTier {
   readonly _tag: "FallbackServed"
-  readonly at: number
-  readonly call: Call.Call | undefined
-  readonly fallback: string
-  readonly tier: string
-  readonly kind: string
-  /** The class and the tag of the failure that was covered. */
+  /** The tag of the failure that was covered, or the class of its outcome where it has none. */
   readonly reason: string
+  readonly outcome: Outcome.Outcome
   readonly age: Duration.Duration | undefined
   /** The policy inside of which it answered, and which takes the failure for a success: a mistake in the composition. */
   readonly inside: string | undefined
@@ -215,14 +226,25 @@ export interface FallbackServed {
  * @since 0.1.0
  * @category models
  */
-export interface FallbackFailed {
+export interface FallbackFailed extends OfTier {
   readonly _tag: "FallbackFailed"
-  readonly at: number
-  readonly call: Call.Call | undefined
-  readonly fallback: string
-  readonly tier: string
-  readonly kind: string
   readonly cause: Cause.Cause<unknown>
+}
+
+/**
+ * Every tier of a fallback was run against made-up failures by `Fallback.rehearse`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FallbackRehearsed {
+  readonly _tag: "FallbackRehearsed"
+  readonly at: number
+  readonly call: undefined
+  readonly fallback: string
+  readonly tiers: number
+  /** What was found wrong; 0 when every tier was reached and answered. */
+  readonly problems: number
 }
 
 /**
@@ -286,18 +308,20 @@ export type ResilienceEvent =
   | RateLimitExceeded
   | FallbackServed
   | FallbackFailed
+  | FallbackRehearsed
   | ChaosInjected
   | UnclassifiedFailure
   | PolicyFault
 
 /**
  * Hears every event, in the step in which it happens: it must be quick and must not block. One that throws is reported once per
- * call and stops neither the call nor the others.
+ * call and stops neither the call nor the others. The fiber is the one whose call it is, to be read and not to be moved; it need not
+ * be the one that runs, since an alarm or the end of another call can end its wait.
  *
  * @since 0.1.0
  * @category models
  */
-export type Listener = (event: ResilienceEvent) => void
+export type Listener = (event: ResilienceEvent, fiber?: Fiber.RuntimeFiber<any, any> | undefined) => void
 
 /** @internal */
 export const noListeners: HashSet.HashSet<Listener> = HashSet.empty<Listener>()
@@ -353,18 +377,18 @@ export const listen = (listener: Listener) => <A, E, R>(self: Effect.Effect<A, E
  *
  * @internal
  */
-export const tell = (to: HashSet.HashSet<Listener>, event: ResilienceEvent): unknown => {
+export const tell = (to: HashSet.HashSet<Listener>, ...[event, fiber]: Parameters<Listener>): unknown => {
   let first: unknown = nothingThrown
   for (const listener of to) {
     try {
-      listener(event)
+      listener(event, fiber)
     } catch (defect) {
       if (first === nothingThrown) {
         first = defect
       }
       if (event._tag !== "PolicyFault") {
         const fault: PolicyFault = { _tag: "PolicyFault", at: event.at, call: event.call, part: "listener", defect }
-        tell(HashSet.remove(to, listener), fault)
+        tell(HashSet.remove(to, listener), fault, fiber)
       }
     }
   }

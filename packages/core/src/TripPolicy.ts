@@ -84,6 +84,20 @@ export interface Any {
 export type TripPolicy = Consecutive | FailureRate | Failures | SlowCallRate | Any
 
 /**
+ * What made a breaker open: one policy that is not `any`, and what it had counted against its threshold.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Trip {
+  readonly policy: Exclude<TripPolicy, Any>
+  /** Failures; for `SlowCallRate`, slow calls. */
+  readonly counted: number
+  /** The calls that a rate is of; `undefined` for a policy without one. */
+  readonly calls: number | undefined
+}
+
+/**
  * Trips at `n` failures in a row. A success starts the count again.
  *
  * @example

@@ -26,7 +26,7 @@ const layers: ReadonlyArray<Layer> = [
       "BulkheadQueue",
       "RetryBudgetMachine",
       "LatencyHistogram",
-      /^internal\/(probeSlots|ticket|tripCounters)$/
+      /^internal\/(callsInFlight|probeSlots|ticket|tripCounters)$/
     ]
   },
   { name: "plumbing", modules: ["Step", "Alarm", "Deadline", "ResilienceEvent", /^internal\/(?!dependency)/] },

@@ -477,7 +477,30 @@ describe("a circuit breaker", () => {
         ["payments", 3, 2, 1000]
       )
       assert.strictEqual((Option.getOrUndefined(Cause.failureOption(opened!.lastCause!)) as Busy)._tag, "Busy")
+      assert.deepStrictEqual(opened!.trip, { policy: CircuitBreaker.consecutive(3), counted: 3, calls: undefined })
       assert.strictEqual(seen.of("CircuitRejected").length, 17)
+    }))
+
+  virtual("an event of a failed probe says how many failed, and names no threshold", (seen) =>
+    Effect.gen(function*() {
+      const breaker = yield* make()
+      yield* fail(breaker, 3)
+      for (let probe = 0; probe < 2; probe++) {
+        yield* Effect.sleep(1000)
+        yield* fail(breaker, 1)
+      }
+      yield* Effect.sleep(1000)
+      yield* breaker(Effect.void)
+      const changed = seen.events.filter((event): event is ResilienceEvent.CircuitChanged => "failedProbes" in event)
+      assert.deepStrictEqual(changed.map(({ _tag, failedProbes, trip }) => [_tag, failedProbes, trip?.counted]), [
+        ["CircuitOpened", 0, 3],
+        ["CircuitHalfOpened", 0, undefined],
+        ["CircuitOpened", 1, undefined],
+        ["CircuitHalfOpened", 1, undefined],
+        ["CircuitOpened", 2, undefined],
+        ["CircuitHalfOpened", 2, undefined],
+        ["CircuitClosed", 0, undefined]
+      ])
     }))
 
   virtual(

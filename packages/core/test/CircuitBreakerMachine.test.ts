@@ -1007,6 +1007,76 @@ describe("many calls", () => {
   })
 })
 
+describe("what tripped", () => {
+  const tripped = (tripPolicy: TripPolicy.TripPolicy, ...steps: ReadonlyArray<Step>) => {
+    const config = { ...base, tripPolicy }
+    const machine = new CircuitBreakerMachine(config, 0)
+    const bench: Bench = { machine, config, tickets: new Map() }
+    assert.isUndefined(machine.trip)
+    steps.forEach((step) => step(bench))
+    assert.strictEqual(machine.state._tag, "Open")
+    return machine.trip
+  }
+  const rate = TripPolicy.failureRate({ threshold: 0.5, window: Window.calls(10), minimumCalls: 4 })
+  const slow = TripPolicy.slowCallRate({ slowerThan: 10, threshold: 0.5, window: Window.calls(10), minimumCalls: 4 })
+
+  it("is the policy whose threshold was reached, with what it had counted", () => {
+    const three = TripPolicy.consecutive(3)
+    assert.deepStrictEqual(
+      tripped(three, call(1, "failure"), call(2, "success"), call(3, "failure", 3)),
+      { policy: three, counted: 3, calls: undefined }
+    )
+    assert.deepStrictEqual(
+      tripped(rate, call(1, "success", 2), call(2, "failure", 2)),
+      { policy: rate, counted: 2, calls: 4 }
+    )
+    const within = TripPolicy.failures(2, { within: 10 })
+    assert.deepStrictEqual(
+      tripped(within, call(1, "failure"), call(20, "failure"), call(25, "success"), call(30, "failure")),
+      { policy: within, counted: 2, calls: undefined }
+    )
+    assert.deepStrictEqual(
+      tripped(slow, call(1, "success", 2), call(40, "success", 2, 11)),
+      { policy: slow, counted: 2, calls: 4 }
+    )
+  })
+
+  it("of several combined it is the one that tripped, the smallest of those in a row", () => {
+    const five = TripPolicy.consecutive(5)
+    const all = TripPolicy.any(TripPolicy.consecutive(9), rate, five, slow, TripPolicy.consecutive(7))
+    assert.deepStrictEqual(
+      tripped(all, call(1, "success", 1), call(2, "failure", 3)),
+      { policy: rate, counted: 3, calls: 4 }
+    )
+    assert.deepStrictEqual(
+      tripped(all, call(1, "success", 6), call(2, "failure", 5)),
+      { policy: five, counted: 5, calls: undefined }
+    )
+    assert.deepStrictEqual(
+      tripped(all, call(1, "success", 2), call(40, "success", 2, 11)),
+      { policy: slow, counted: 2, calls: 4 }
+    )
+  })
+
+  it("calls in flight that became slow are counted too", () => {
+    const trip = tripped(slow, ...["a", "b", "c", "d"].map((name) => enter(0, name)), ({ machine }) => {
+      assert.strictEqual(machine.enter(50, noDraw), 0)
+    })
+    assert.deepStrictEqual(trip, { policy: slow, counted: 4, calls: 4 })
+  })
+
+  it("is nothing when a failed probe opened it again", () => {
+    const trip = tripped(
+      TripPolicy.consecutive(3),
+      call(0, "failure", 3),
+      ({ machine }) => assert.isDefined(machine.trip),
+      probe(1000, "p"),
+      end(1001, "p", "failure")
+    )
+    assert.isUndefined(trip)
+  })
+})
+
 describe("a state and a snapshot", () => {
   it("cannot be written", () => {
     const machine = new CircuitBreakerMachine({ ...base, tripPolicy: TripPolicy.consecutive(1) }, 0)

@@ -188,6 +188,8 @@ export class BreakerGate implements Gate {
       generation: state.generation,
       failures,
       calls,
+      trip: state._tag === "Open" ? this.machine.trip : undefined,
+      failedProbes: "failedProbes" in state ? state.failedProbes : 0,
       openDuration: state._tag === "Open" ? Duration.millis(state.openMillis) : undefined,
       lastCause: state._tag === "Open" && frame?.exit._tag === "Failure" ? frame.exit.cause : undefined
     }

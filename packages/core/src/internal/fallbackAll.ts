@@ -123,6 +123,7 @@ const tellDegraded = (name: string, failure: Exit.Failure<any, any>): Effect.Eff
   const listeners = fiber.getFiberRef(ResilienceEvent.listeners)
   if (listeners !== ResilienceEvent.noListeners) {
     const error = Option.getOrUndefined(Cause.failureOption(failure.cause))
+    const outcome = Failure.classify(failure)
     ResilienceEvent.tell(listeners, {
       _tag: "FallbackServed",
       at: nowOf(fiber),
@@ -130,10 +131,11 @@ const tellDegraded = (name: string, failure: Exit.Failure<any, any>): Effect.Eff
       fallback: name,
       tier: "absent",
       kind: "degrade",
-      reason: reasonOf(error, Failure.classify(failure)),
+      reason: reasonOf(error, outcome),
+      outcome,
       age: undefined,
       inside: undefined
-    })
+    }, fiber)
   }
   return Cause.isDie(failure.cause)
     ? Effect.logError(`The branch ${name} died and was left out`, failure.cause)

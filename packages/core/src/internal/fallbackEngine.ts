@@ -136,10 +136,11 @@ export class Engine {
         tier: tier.name,
         kind: tier.kind,
         reason: failed.reason,
+        outcome: failed.outcome,
         age,
         inside
       }
-      ResilienceEvent.tell(listeners, event)
+      ResilienceEvent.tell(listeners, event, fiber)
     }
     if (inside === undefined || this.warned) {
       return undefined
@@ -163,7 +164,7 @@ export class Engine {
         tier: tier.name,
         kind: tier.kind,
         cause
-      })
+      }, fiber)
     }
   }
 
@@ -189,7 +190,7 @@ export const fault = (part: string, defect: unknown): void => {
   const fiber = currentFiber()
   const listeners = fiber.getFiberRef(ResilienceEvent.listeners)
   if (listeners !== ResilienceEvent.noListeners) {
-    ResilienceEvent.tell(listeners, { _tag: "PolicyFault", at: nowOf(fiber), call: undefined, part, defect })
+    ResilienceEvent.tell(listeners, { _tag: "PolicyFault", at: nowOf(fiber), call: undefined, part, defect }, fiber)
   }
 }
 

@@ -6,15 +6,17 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
+import * as FiberRef from "effect/FiberRef"
+import type * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
 import * as Failure from "../Failure.js"
 import { Validation } from "../Options.js"
 import * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
-import { type Engine, engineOf } from "./fallbackEngine.js"
+import { type Engine, engineOf, nowOf } from "./fallbackEngine.js"
 import type { Described } from "./fallbackModel.js"
 import { failedOf, limitName, type TierRun } from "./fallbackTier.js"
-import type { AnyEffect } from "./runtime.js"
+import { type AnyEffect, currentFiber } from "./runtime.js"
 
 /**
  * What is wrong with one tier.
@@ -114,13 +116,15 @@ const problemOf = (cause: Cause.Cause<unknown>, limit: string): RehearsalFinding
 const runAll = (
   engines: ReadonlyArray<Engine>,
   failures: ReadonlyArray<unknown> | undefined,
-  input: unknown
+  input: unknown,
+  listeners: HashSet.HashSet<ResilienceEvent.Listener>
 ): Effect.Effect<Rehearsal, RehearsalFailed, any> =>
   Effect.gen(function*() {
     const findings: Array<RehearsalFinding> = []
     let tiers = 0
     let answers = 0
     for (const engine of engines) {
+      const before = findings.length
       const reached = new Set<TierRun>()
       for (const failure of failures ?? madeUp(engine)) {
         const exit = Cause.isCause(failure) ? Exit.failCause(failure) : Exit.fail(failure)
@@ -160,6 +164,15 @@ const runAll = (
           })
         }
       }
+      const fiber = currentFiber()
+      ResilienceEvent.tell(listeners, {
+        _tag: "FallbackRehearsed",
+        at: nowOf(fiber),
+        call: undefined,
+        fallback: engine.name,
+        tiers: engine.tiers.length,
+        problems: findings.length - before
+      }, fiber)
     }
     return findings.length > 0
       ? yield* new RehearsalFailed({ findings })
@@ -184,8 +197,8 @@ export interface RehearseOptions {
 
 /**
  * Runs every tier against made-up failures, in CI or at the start of the process, and fails with the tiers that threw,
- * failed, were too slow or were not reached. Nothing is deferred, nothing is told to listeners, and an empty cache is
- * no fault.
+ * failed, were too slow or were not reached. Nothing is deferred, listeners hear of no tier but once of each fallback
+ * (`FallbackRehearsed`), and an empty cache is no fault.
  *
  * @example
  * ```ts
@@ -211,9 +224,10 @@ export const rehearse = <R>(
   }
   check.done()
   const engines = fallbacks.map((fallback) => engineOf(fallback, "Fallback.rehearse"))
-  return Effect.locally(
-    runAll(engines, options?.failures, options?.input),
-    ResilienceEvent.listeners,
-    ResilienceEvent.noListeners
-  )
+  return Effect.flatMap(FiberRef.get(ResilienceEvent.listeners), (listeners) =>
+    Effect.locally(
+      runAll(engines, options?.failures, options?.input, listeners),
+      ResilienceEvent.listeners,
+      ResilienceEvent.noListeners
+    ))
 }

@@ -217,7 +217,7 @@ export abstract class CallPassage extends Matched implements Passage {
   }
 
   tell(event: ResilienceEvent.ResilienceEvent): void {
-    const defect = ResilienceEvent.tell(this.callState.listeners, event)
+    const defect = ResilienceEvent.tell(this.callState.listeners, event, this.fiber)
     if (defect !== ResilienceEvent.nothingThrown && !this.callState.listenerThrew) {
       this.callState.listenerThrew = true
       this.afterwards(

@@ -5,87 +5,7 @@
  */
 import * as TripPolicy from "../TripPolicy.js"
 import * as Window from "../Window.js"
-
-/** The most calls in flight that are followed; further ones are seen when they finish. */
-const mostFollowed = 2 ** 21 - 1
-
-/**
- * The calls in flight in the order of their admission: a doubly linked list in typed arrays, so that a call is added
- * and removed in O(1) without allocating. Place 0 is the two ends of the list; calls stand at places from 1 on.
- */
-class CallsInFlight {
-  private next = new Int32Array(16)
-  private previous = new Int32Array(16)
-  private startedAt = new Float64Array(16)
-  private used = 0
-  private free = 0
-
-  /** The call that was admitted first, 0 when there is none. */
-  get oldest(): number {
-    return this.next[0]!
-  }
-
-  /** The call admitted after `place`, 0 when there is none. */
-  after(place: number): number {
-    return this.next[place]!
-  }
-
-  /** When the call at `place` was admitted. */
-  start(place: number): number {
-    return this.startedAt[place]!
-  }
-
-  /** The place of a new call, 0 when no more can be followed. */
-  add(now: number): number {
-    let place = this.free
-    if (place !== 0) {
-      this.free = this.next[place]!
-    } else {
-      if (this.used === mostFollowed) return 0
-      place = ++this.used
-      if (place === this.next.length) this.grow()
-    }
-    const newest = this.previous[0]!
-    this.startedAt[place] = now
-    this.next[newest] = place
-    this.previous[place] = newest
-    this.next[place] = 0
-    this.previous[0] = place
-    return place
-  }
-
-  remove(place: number): void {
-    const after = this.next[place]!
-    const before = this.previous[place]!
-    this.next[before] = after
-    this.previous[after] = before
-    this.next[place] = this.free
-    this.free = place
-  }
-
-  clear(): void {
-    this.next[0] = 0
-    this.previous[0] = 0
-    this.used = 0
-    this.free = 0
-  }
-
-  /** Follows a clock that stepped by `step`, so that every call keeps its age. */
-  shift(step: number): void {
-    for (let place = this.oldest; place !== 0; place = this.after(place)) this.startedAt[place]! += step
-  }
-
-  private grow(): void {
-    const enlarge = <A extends Int32Array | Float64Array>(from: A, to: A): A => {
-      to.set(from)
-      return to
-    }
-    const size = this.next.length * 2
-    this.next = enlarge(this.next, new Int32Array(size))
-    this.previous = enlarge(this.previous, new Int32Array(size))
-    this.startedAt = enlarge(this.startedAt, new Float64Array(size))
-  }
-}
+import { CallsInFlight } from "./callsInFlight.js"
 
 /**
  * Counts for one policy, and decides whether it trips.
@@ -93,6 +13,8 @@ class CallsInFlight {
 interface Evaluator {
   /** Counts a finished call and says whether the policy trips. */
   record(now: number, failed: boolean, durationMillis: number): boolean
+  /** What it counts against its threshold, if that is reached; asked right after it tripped. */
+  trip(now: number): TripPolicy.Trip | undefined
   /** Totals of the window, `undefined` for a policy without one. */
   totals(now: number): Window.Totals | undefined
   /** Goes on under the numbers of `policy` with the counts it has, or answers `false` when they mean something else. */
@@ -114,6 +36,16 @@ class FailureRateEvaluator implements Evaluator {
 
   record(now: number, failed: boolean): boolean {
     this.window.record(now, failed, false)
+    return this.trips(now)
+  }
+
+  trip(now: number): TripPolicy.Trip | undefined {
+    return this.trips(now)
+      ? { policy: this.policy, counted: this.window.failures(now), calls: this.window.calls(now) }
+      : undefined
+  }
+
+  private trips(now: number): boolean {
     const calls = this.window.calls(now)
     // A quotient, because 3 / 10 is the number written 0.3 while 0.1 * 30 is more than 3.
     return calls >= this.policy.minimumCalls && this.window.failures(now) / calls >= this.policy.threshold
@@ -152,7 +84,15 @@ class FailuresEvaluator implements Evaluator {
     if (!failed) return false
     this.times[this.next] = now
     this.next = (this.next + 1) % this.times.length
-    // The place to be written next holds the oldest of the failures that decide.
+    return this.trips(now)
+  }
+
+  trip(now: number): TripPolicy.Trip | undefined {
+    return this.trips(now) ? { policy: this.policy, counted: this.policy.failures, calls: undefined } : undefined
+  }
+
+  /** The place to be written next holds the oldest of the failures that decide. */
+  private trips(now: number): boolean {
     return now - this.times[this.next]! <= this.policy.withinMillis
   }
 
@@ -215,6 +155,11 @@ class SlowCallRateEvaluator implements Evaluator {
     this.advance(now)
     this.window.record(now, failed, this.isSlow(durationMillis))
     return this.trips(now)
+  }
+
+  trip(now: number): TripPolicy.Trip | undefined {
+    const { calls, slow } = this.totals(now)
+    return this.trips(now) ? { policy: this.policy, counted: slow, calls } : undefined
   }
 
   /** With the calls in flight that were slow when the last call was admitted or recorded. */
@@ -286,7 +231,7 @@ export class TripCounters {
   private failures = 0
   private evaluators: ReadonlyArray<Evaluator> = []
   private slowEvaluators: ReadonlyArray<SlowCallRateEvaluator> = []
-  private tripsInARow = Infinity
+  private inARow: TripPolicy.Consecutive | undefined = undefined
   private readonly inFlight = new CallsInFlight()
 
   constructor(policy: TripPolicy.TripPolicy) {
@@ -327,12 +272,19 @@ export class TripCounters {
     this.calls++
     if (failed) this.failures++
     this.consecutiveFailures = failed ? this.consecutiveFailures + 1 : 0
-    let trips = this.consecutiveFailures >= this.tripsInARow
+    let trips = this.inARow !== undefined && this.consecutiveFailures >= this.inARow.failures
     for (let index = 0; index < this.evaluators.length; index++) {
       // Each one counts every call, also when an earlier one trips.
       if (this.evaluators[index]!.record(now, failed, durationMillis)) trips = true
     }
     return trips
+  }
+
+  /** Which policy tripped, and at what; asked right after one did. */
+  trip(now: number): TripPolicy.Trip | undefined {
+    return this.inARow !== undefined && this.consecutiveFailures >= this.inARow.failures
+      ? { policy: this.inARow, counted: this.consecutiveFailures, calls: undefined }
+      : this.evaluators.map((evaluator) => evaluator.trip(now)).find((trip) => trip !== undefined)
   }
 
   /** Calls and failures of the first window, else since the last `clear`; slow calls of the first `slowCallRate`. */
@@ -349,10 +301,10 @@ export class TripCounters {
   reconfigure(policy: TripPolicy.TripPolicy): void {
     const earlier = [...this.evaluators]
     const evaluators: Array<Evaluator> = []
-    this.tripsInARow = Infinity
+    this.inARow = undefined
     for (const leaf of TripPolicy.flatten(policy)) {
       if (leaf._tag === "Consecutive") {
-        this.tripsInARow = Math.min(this.tripsInARow, leaf.failures)
+        this.inARow = this.inARow === undefined || leaf.failures < this.inARow.failures ? leaf : this.inARow
       } else {
         const kept = earlier.findIndex((evaluator) => evaluator.adopt(leaf))
         evaluators.push(kept === -1 ? makeEvaluator(leaf, this.inFlight) : earlier.splice(kept, 1)[0]!)
