@@ -16,10 +16,10 @@ import * as Subscribable from "effect/Subscribable"
 import * as Alarm from "./Alarm.js"
 import type { Snapshot, State } from "./CircuitBreakerMachine.js"
 import * as Failure from "./Failure.js"
+import { announce } from "./internal/announce.js"
 import { BreakerGate, type Transition } from "./internal/breakerGate.js"
 import * as settings from "./internal/breakerOptions.js"
 import { refOver } from "./internal/cell.js"
-import * as ResilienceEvent from "./ResilienceEvent.js"
 import * as Step from "./Step.js"
 import type * as TripPolicy from "./TripPolicy.js"
 
@@ -335,11 +335,8 @@ export const make = (options: Options): Effect.Effect<CircuitBreaker> =>
                 move(now)
                 if (machine.state !== from) {
                   transitions.unsafeOffer({ from, to: machine.state })
-                  ResilienceEvent.tell(
-                    fiber.getFiberRef(ResilienceEvent.listeners),
-                    gate.event(machine.state, now, undefined),
-                    fiber
-                  )
+                  announce(fiber, () =>
+                    gate.event(machine.state, now, undefined))
                 }
                 return Effect.void
               })
@@ -363,9 +360,7 @@ export const make = (options: Options): Effect.Effect<CircuitBreaker> =>
             }),
             transitions: changes,
             snapshot: Clock.clockWith((present) =>
-              Effect.sync(() =>
-                machine.snapshot(Alarm.of(present).now())
-              )
+              Effect.sync(() => machine.snapshot(Alarm.of(present).now()))
             ),
             isolate: byHand((now) => machine.isolate(now)),
             disable: byHand((now) => machine.disable(now)),

@@ -50,7 +50,11 @@ const layers: ReadonlyArray<Layer> = [
       /^internal\/dependency/,
       "DependencyRegistry",
       "Dependency",
-      "Health"
+      "ResilienceLog",
+      "Figures",
+      "Health",
+      "Tuning",
+      "Diagnosis"
     ]
   }
 ]

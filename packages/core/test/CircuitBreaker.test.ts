@@ -477,7 +477,11 @@ describe("a circuit breaker", () => {
         ["payments", 3, 2, 1000]
       )
       assert.strictEqual((Option.getOrUndefined(Cause.failureOption(opened!.lastCause!)) as Busy)._tag, "Busy")
-      assert.deepStrictEqual(opened!.trip, { policy: CircuitBreaker.consecutive(3), counted: 3, calls: undefined })
+      assert.deepStrictEqual<unknown>(opened!.trip, {
+        policy: CircuitBreaker.consecutive(3),
+        counted: 3,
+        calls: undefined
+      })
       assert.strictEqual(seen.of("CircuitRejected").length, 17)
     }))
 

@@ -20,9 +20,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
-import * as fs from "node:fs"
-import * as path from "node:path"
-import { fileURLToPath } from "node:url"
+import { assertGolden, chapters } from "./support/golden.js"
 
 class Down extends Failure.Retryable("Down")<{}> {}
 
@@ -42,26 +40,11 @@ const full = Random.fixed([1 - 2 ** -53])
 
 // -- golden files --------------------------------------------------------------
 
-const golden = path.join(path.dirname(fileURLToPath(import.meta.url)), "golden")
-
-/** To write the files anew: `GOLDEN=write` in the environment. */
-const assertGolden = (name: string, text: string) => {
-  const file = path.join(golden, `${name}.txt`)
-  if (process.env.GOLDEN === "write") {
-    fs.mkdirSync(golden, { recursive: true })
-    fs.writeFileSync(file, text)
-  }
-  assert.strictEqual(text, fs.readFileSync(file, "utf8"))
-}
-
 const findingsOf = (context: Lint.Context) =>
   Object.keys(context).length === 0 ? "Findings" : `Findings, given ${JSON.stringify(context)}`
 
 const report = (policy: Policy.Policy.Any, context: Lint.Context) =>
   `${Policy.explain(policy).text}\n${findingsOf(context)}\n\n${Lint.format(Policy.lint(policy, context))}`
-
-const chapters = (parts: ReadonlyArray<readonly [title: string, text: string]>) =>
-  parts.map(([title, text]) => `${title}\n${"=".repeat(title.length)}\n\n${text}`).join("\n")
 
 // -- the configurations --------------------------------------------------------
 

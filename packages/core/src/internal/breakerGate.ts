@@ -12,6 +12,7 @@ import * as Failure from "../Failure.js"
 import * as Outcome from "../Outcome.js"
 import type * as ResilienceEvent from "../ResilienceEvent.js"
 import type { Gate, Passage, Step } from "./gate.js"
+import { callFields } from "./log.js"
 
 /**
  * One change of state.
@@ -206,13 +207,15 @@ export class BreakerGate implements Gate {
       return
     }
     this.warned.add(tag)
-    frame.tell({ _tag: "UnclassifiedFailure", at: frame.now, call: frame.describe(), tag })
-    frame.afterwards(Effect.logWarning(
+    const call = frame.describe()
+    frame.tell({ _tag: "UnclassifiedFailure", at: frame.now, call, tag })
+    const line = Effect.logWarning(
       tag === "a defect"
         ? `${this.step.policy} ended with a defect: it counts against the dependency and is not retried`
         : `${this.step.policy} failed with ${tag}, of which nobody said what it means: it counts against the dependency and is ` +
           `not retried. Say it with Failure.byTag({ ${tag}: "Retryable" | "Overloaded" | "Permanent" })`
-    ))
+    )
+    frame.afterwards(Effect.annotateLogs(line, callFields(call)))
   }
 }
 

@@ -9,7 +9,7 @@ import * as Option from "effect/Option"
 import type * as Call from "../Call.js"
 import * as Failure from "../Failure.js"
 import { Validation } from "../Options.js"
-import * as ResilienceEvent from "../ResilienceEvent.js"
+import { announce } from "./announce.js"
 import { fromPrimary, nowOf } from "./fallbackEngine.js"
 import type { Answer } from "./fallbackModel.js"
 import { reasonOf } from "./fallbackTier.js"
@@ -120,23 +120,21 @@ const exits = (effects: ReadonlyArray<AnyEffect>): Effect.Effect<Array<Exit.Exit
 /** What the users do not see, the operators do. */
 const tellDegraded = (name: string, failure: Exit.Failure<any, any>): Effect.Effect<void> | undefined => {
   const fiber = currentFiber()
-  const listeners = fiber.getFiberRef(ResilienceEvent.listeners)
-  if (listeners !== ResilienceEvent.noListeners) {
-    const error = Option.getOrUndefined(Cause.failureOption(failure.cause))
+  announce(fiber, () => {
     const outcome = Failure.classify(failure)
-    ResilienceEvent.tell(listeners, {
+    return {
       _tag: "FallbackServed",
       at: nowOf(fiber),
       call: undefined,
       fallback: name,
       tier: "absent",
       kind: "degrade",
-      reason: reasonOf(error, outcome),
+      reason: reasonOf(Option.getOrUndefined(Cause.failureOption(failure.cause)), outcome),
       outcome,
       age: undefined,
       inside: undefined
-    }, fiber)
-  }
+    }
+  })
   return Cause.isDie(failure.cause)
     ? Effect.logError(`The branch ${name} died and was left out`, failure.cause)
     : undefined

@@ -16,6 +16,7 @@ import { InvalidOptions } from "../Options.js"
 import * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
 import type * as Step from "../Step.js"
+import { announce, logDefect } from "./announce.js"
 import type { Found, LastGood } from "./fallbackCache.js"
 import { type Answer, type Failed, TypeId } from "./fallbackModel.js"
 import { failedOf, type TierRun } from "./fallbackTier.js"
@@ -124,24 +125,20 @@ export class Engine {
   /** Tells of an answer; the effect, where there is one, warns once that the answer hides the failure from a policy. */
   served(tier: TierRun, failed: Failed, age: Duration.Duration | undefined): Effect.Effect<void> | undefined {
     const fiber = currentFiber()
-    const listeners = fiber.getFiberRef(ResilienceEvent.listeners)
-    const observed = listeners !== ResilienceEvent.noListeners
+    const observed = fiber.getFiberRef(ResilienceEvent.listeners) !== ResilienceEvent.noListeners
     const inside = observed || !this.warned ? policyAround(fiber) : undefined
-    if (observed) {
-      const event: ResilienceEvent.FallbackServed = {
-        _tag: "FallbackServed",
-        at: nowOf(fiber),
-        call: this.callOf(failed.error),
-        fallback: this.name,
-        tier: tier.name,
-        kind: tier.kind,
-        reason: failed.reason,
-        outcome: failed.outcome,
-        age,
-        inside
-      }
-      ResilienceEvent.tell(listeners, event, fiber)
-    }
+    announce(fiber, () => ({
+      _tag: "FallbackServed",
+      at: nowOf(fiber),
+      call: this.callOf(failed.error),
+      fallback: this.name,
+      tier: tier.name,
+      kind: tier.kind,
+      reason: failed.reason,
+      outcome: failed.outcome,
+      age,
+      inside
+    }))
     if (inside === undefined || this.warned) {
       return undefined
     }
@@ -154,18 +151,15 @@ export class Engine {
 
   failed(tier: TierRun, failed: Failed, cause: Cause.Cause<unknown>): void {
     const fiber = currentFiber()
-    const listeners = fiber.getFiberRef(ResilienceEvent.listeners)
-    if (listeners !== ResilienceEvent.noListeners) {
-      ResilienceEvent.tell(listeners, {
-        _tag: "FallbackFailed",
-        at: nowOf(fiber),
-        call: this.callOf(failed.error),
-        fallback: this.name,
-        tier: tier.name,
-        kind: tier.kind,
-        cause
-      }, fiber)
-    }
+    announce(fiber, () => ({
+      _tag: "FallbackFailed",
+      at: nowOf(fiber),
+      call: this.callOf(failed.error),
+      fallback: this.name,
+      tier: tier.name,
+      kind: tier.kind,
+      cause
+    }))
   }
 
   /** The errors of our policies say whom they are about; other errors are about the dependency of the fallback. */
@@ -185,13 +179,11 @@ export class Engine {
   }
 }
 
-/** A piece of the user's threw: it is told, and counts as if it were not there. */
+/** A piece of the user's threw: it is told and logged, and counts as if it were not there. */
 export const fault = (part: string, defect: unknown): void => {
   const fiber = currentFiber()
-  const listeners = fiber.getFiberRef(ResilienceEvent.listeners)
-  if (listeners !== ResilienceEvent.noListeners) {
-    ResilienceEvent.tell(listeners, { _tag: "PolicyFault", at: nowOf(fiber), call: undefined, part, defect }, fiber)
-  }
+  announce(fiber, () => ({ _tag: "PolicyFault", at: nowOf(fiber), call: undefined, part, defect }))
+  logDefect(fiber, `${part} threw; it counts as if it were not there`, defect)
 }
 
 /** The usual way: only a failure is looked at. It holds nothing of one run, so that the effect can be run again. */

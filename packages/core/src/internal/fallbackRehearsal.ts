@@ -13,6 +13,7 @@ import * as Failure from "../Failure.js"
 import { Validation } from "../Options.js"
 import * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
+import { announce } from "./announce.js"
 import { type Engine, engineOf, nowOf } from "./fallbackEngine.js"
 import type { Described } from "./fallbackModel.js"
 import { failedOf, limitName, type TierRun } from "./fallbackTier.js"
@@ -165,14 +166,14 @@ const runAll = (
         }
       }
       const fiber = currentFiber()
-      ResilienceEvent.tell(listeners, {
+      announce(fiber, () => ({
         _tag: "FallbackRehearsed",
         at: nowOf(fiber),
         call: undefined,
         fallback: engine.name,
         tiers: engine.tiers.length,
         problems: findings.length - before
-      }, fiber)
+      }), listeners)
     }
     return findings.length > 0
       ? yield* new RehearsalFailed({ findings })

@@ -13,6 +13,7 @@ import type * as Call from "../Call.js"
 import * as Deadline from "../Deadline.js"
 import type { Sleeper } from "./callState.js"
 import type { Link, Region } from "./gate.js"
+import { callFields } from "./log.js"
 import { CallPassage } from "./passage.js"
 import {
   type AnyEffect,
@@ -356,8 +357,10 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
     if (ended._tag === "Failure" && Cause.isDie(ended.cause)) {
       const cause = Cause.keepDefects(ended.cause)
       if (cause._tag === "Some") {
-        this.tell({ _tag: "FinalizerDied", at: this.now, call: this.describe(), cause: cause.value })
-        this.afterwards(Effect.logWarning("A timed-out effect died while it released its resources", cause.value))
+        const call = this.describe()
+        this.tell({ _tag: "FinalizerDied", at: this.now, call, cause: cause.value })
+        const line = Effect.logWarning("A timed-out effect died while it released its resources", cause.value)
+        this.afterwards(Effect.annotateLogs(line, callFields(call)))
       }
     }
     if (this.callState.observed) {

@@ -16,6 +16,7 @@ import * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
 import { CallState } from "./callState.js"
 import type { Passage, Region } from "./gate.js"
+import { callFields } from "./log.js"
 import { type AnyEffect, type AnyFiber, Matched } from "./runtime.js"
 
 /** The keys under which default services hold the clock and the random source. */
@@ -220,9 +221,8 @@ export abstract class CallPassage extends Matched implements Passage {
     const defect = ResilienceEvent.tell(this.callState.listeners, event, this.fiber)
     if (defect !== ResilienceEvent.nothingThrown && !this.callState.listenerThrew) {
       this.callState.listenerThrew = true
-      this.afterwards(
-        Effect.logError("A listener threw; the others and the call went on without it", Cause.die(defect))
-      )
+      const line = Effect.logError("A listener threw; the others and the call went on without it", Cause.die(defect))
+      this.afterwards(Effect.annotateLogs(line, callFields(this.describe())))
     }
   }
 
@@ -233,8 +233,10 @@ export abstract class CallPassage extends Matched implements Passage {
 
   /** A piece of the policy threw: told once, logged once, and the call goes on. */
   fault(part: string, defect: unknown): void {
-    this.tell({ _tag: "PolicyFault", at: this.now, call: this.describe(), part, defect })
-    this.afterwards(Effect.logError(`${part} threw; the call went on without it`, Cause.die(defect)))
+    const call = this.describe()
+    this.tell({ _tag: "PolicyFault", at: this.now, call, part, defect })
+    const line = Effect.logError(`${part} threw; the call went on without it`, Cause.die(defect))
+    this.afterwards(Effect.annotateLogs(line, callFields(call)))
   }
 
   protected tellEnd(): void {
