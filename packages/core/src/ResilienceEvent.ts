@@ -377,7 +377,11 @@ export const listen = (listener: Listener) => <A, E, R>(self: Effect.Effect<A, E
  *
  * @internal
  */
-export const tell = (to: HashSet.HashSet<Listener>, ...[event, fiber]: Parameters<Listener>): unknown => {
+export const tell = (
+  to: HashSet.HashSet<Listener>,
+  event: ResilienceEvent,
+  fiber?: Fiber.RuntimeFiber<any, any> | undefined
+): unknown => {
   let first: unknown = nothingThrown
   const listeners = listed(to)
   for (let index = 0; index < listeners.length; index++) {

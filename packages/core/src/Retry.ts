@@ -153,13 +153,17 @@ class Loop extends Caught implements Alarm.Entry, Sleeper {
     if (frame.isCut() || root.cutFromOutside) {
       return exit as AnyEffect
     }
-    let outcome: Outcome.Outcome
+    let outcome: Outcome.Outcome | undefined
     let again: boolean
     try {
       outcome = (frame.facts.classify ?? this.retry.classify)(exit)
       again = this.retry.when(outcome, exit)
     } catch (defect) {
-      frame.fault(this.retry.step.policy, defect)
+      // A classifier that throws has been reported already where the end of the attempt was told.
+      if (outcome !== undefined || !root.classifierThrew) {
+        root.classifierThrew ||= outcome === undefined
+        frame.fault(this.retry.step.policy, defect)
+      }
       return exit as AnyEffect
     }
     if (outcome.class !== "Rejected" && outcome.class !== "Interrupted") {

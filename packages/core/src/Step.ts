@@ -8,6 +8,7 @@ import { suspend } from "effect/Effect"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import type * as Types from "effect/Types"
 import * as Call from "./Call.js"
+import * as Failure from "./Failure.js"
 import { Entrance, type Protected } from "./internal/frame.js"
 import type { Gate, Link, Part, Region, Step } from "./internal/gate.js"
 import type { AnyEffect } from "./internal/runtime.js"
@@ -25,17 +26,19 @@ export type {
 
 const compile = (parts: ReadonlyArray<Part>): Region => {
   const dependency = parts.find((part) => part.step.dependency !== undefined)?.step.dependency
+  let classify = parts.find((part) => part.classify !== undefined)?.classify ?? Failure.classify
   const from = (index: number, first: boolean): Link | undefined => {
     if (index === parts.length && !first) {
       return undefined
     }
     const part = parts[index]
     if (part !== undefined && part._tag === "Wrapper" && !first) {
+      classify = part.classify ?? classify
       const next = from(index + 1, false)
       return {
         _tag: "Border",
         wrapper: part,
-        next: next ?? { _tag: "Region", gates: [], next: undefined, attemptsOnly: true, dependency }
+        next: next ?? { _tag: "Region", gates: [], next: undefined, attemptsOnly: true, dependency, classify }
       }
     }
     const gates: Array<Gate> = []
@@ -47,9 +50,11 @@ const compile = (parts: ReadonlyArray<Part>): Region => {
         break
       }
       limited = limited || gate.expire !== undefined
+      classify = gate.classify ?? classify
       gates.push(gate)
     }
-    return { _tag: "Region", gates, next: from(end, false), attemptsOnly: false, dependency }
+    const own = classify
+    return { _tag: "Region", gates, next: from(end, false), attemptsOnly: false, dependency, classify: own }
   }
   return from(0, true) as Region
 }

@@ -42,7 +42,7 @@ export class BreakerGate implements Gate {
   readonly machine: CircuitBreakerMachine
   readonly transitions: PubSub.PubSub<Transition>
   private readonly refuse: Refuse
-  private readonly classify: Failure.Classify
+  readonly classify: Failure.Classify
   private readonly fails: (outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean
   private readonly tableOnly: boolean
   private dryRun: boolean

@@ -40,6 +40,8 @@ export class CallState {
   inner: Call.Call | undefined = undefined
   /** The call as it was described last: most events of one call are about the same attempt. */
   described: Call.Call | undefined = undefined
+  /** A classifier threw: it is reported once per call. */
+  classifierThrew = false
   /** A listener threw: it is logged once per call. */
   listenerThrew = false
   readonly listeners: HashSet.HashSet<ResilienceEvent.Listener>

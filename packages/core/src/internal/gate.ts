@@ -96,6 +96,8 @@ export interface Gate {
   expire?(passage: Passage): Exit.Exit<never, unknown>
   /** Only for a time limit: do not wait for the stopped effect. */
   readonly disconnect?: boolean
+  /** Only for a piece that classifies: listeners are told of the ends inside it as it sees them. */
+  readonly classify?: Failure.Classify
 }
 
 /**
@@ -107,6 +109,8 @@ export interface Wrapper {
   readonly _tag: "Wrapper"
   readonly step: Step
   wrap(passage: Passage, next: Next): AnyEffect
+  /** Only for a piece that classifies: listeners are told of the ends inside it as it sees them. */
+  readonly classify?: Failure.Classify
 }
 
 /**
@@ -134,6 +138,8 @@ export interface Region {
   /** An empty region behind the last wrapper: it is there to tell listeners of attempts, and left out without listeners. */
   readonly attemptsOnly: boolean
   readonly dependency: string | undefined
+  /** How its end is told where no gate of it asked: as the piece around it, or the next one inside, would see it. */
+  readonly classify: Failure.Classify
 }
 
 /** @internal */

@@ -131,7 +131,10 @@ export abstract class CallPassage extends Matched implements Passage {
     try {
       return classify(exit)
     } catch (defect) {
-      this.fault("classify", defect)
+      if (!this.callState.classifierThrew) {
+        this.callState.classifierThrew = true
+        this.fault("classify", defect)
+      }
       return Outcome.unclassified
     }
   }
@@ -251,7 +254,7 @@ export abstract class CallPassage extends Matched implements Passage {
     const end = this.now
     const duration = Duration.millis(Math.max(0, end - this.started))
     // As the gates saw it, where one of them asked.
-    const outcome = this.outcomeMemo ?? this.outcome(Failure.classify)
+    const outcome = this.outcomeMemo ?? this.outcome(this.region.classify)
     if (this.region.next === undefined && this.began) {
       this.tell({ _tag: "AttemptEnded", at: end, call: this.describe(), outcome, duration })
     }
