@@ -1,0 +1,241 @@
+/**
+ * Turns events into updates of metric series. Everything that an event needs is found by the names in it, and kept.
+ */
+import type * as Call from "@holdfast/core/Call"
+import type * as Outcome from "@holdfast/core/Outcome"
+import type * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import * as Duration from "effect/Duration"
+import { families, type Family } from "../MetricFamilies.js"
+import { type Series, seriesOf, Vocabulary } from "./series.js"
+
+/** Longer gaps between answers of a fallback are no time in fallback: nobody asked. In milliseconds. */
+const longestGap = 60_000
+
+const labelOf: Readonly<Record<Outcome.Class, string>> = {
+  Success: "success",
+  Retryable: "retryable",
+  Overloaded: "overloaded",
+  Permanent: "permanent",
+  Unclassified: "unclassified",
+  Rejected: "rejected",
+  Interrupted: "interrupted"
+}
+
+const stateOf = {
+  CircuitClosed: "closed",
+  CircuitOpened: "open",
+  CircuitHalfOpened: "half_open",
+  CircuitIsolated: "isolated",
+  CircuitDisabled: "disabled"
+} as const
+
+/** One operation of a service. */
+class Endpoint {
+  readonly timeouts: Series
+  private readonly calls: Vocabulary<Series>
+  private readonly attempts: Vocabulary<Series>
+  private readonly durations: Vocabulary<Series>
+  // Outcomes without a wait are shared values: most calls end as the one before.
+  private lastOutcome: Outcome.Outcome | undefined = undefined
+  private lastDuration!: Series
+  private lastAttempts!: Series
+  private lastCallClass: Outcome.Class | undefined = undefined
+  private lastCalls!: Series
+
+  constructor(service: string, endpoint: string, most: number) {
+    const by = (family: Family) => new Vocabulary(most, (value) => seriesOf(family, service, endpoint, value))
+    this.timeouts = seriesOf(families.timeouts, service, endpoint)
+    this.calls = by(families.calls)
+    this.attempts = by(families.attempts)
+    this.durations = by(families.requestDuration)
+  }
+
+  attempt(outcome: Outcome.Outcome, seconds: number): void {
+    if (outcome !== this.lastOutcome) {
+      const label = labelOf[outcome.class]
+      this.lastOutcome = outcome
+      this.lastDuration = this.durations.of(outcome.status ?? label)
+      this.lastAttempts = this.attempts.of(label)
+    }
+    this.lastDuration.update(seconds)
+    this.lastAttempts.update(1)
+  }
+
+  call(outcomeClass: Outcome.Class): void {
+    if (outcomeClass !== this.lastCallClass) {
+      this.lastCallClass = outcomeClass
+      this.lastCalls = this.calls.of(labelOf[outcomeClass])
+    }
+    this.lastCalls.update(1)
+  }
+}
+
+/** One dependency, or an operation that has pieces of its own. Its counters are there, at 0, from the first event about it. */
+class Service {
+  readonly endpoints: Vocabulary<Endpoint>
+  readonly retriesPerCall: Series
+  readonly trips: Series
+  readonly bulkheadRejected: Series
+  readonly lateAnswers: Series
+  readonly lateResults: Series
+  private readonly fallbackSeconds: Series
+  private readonly retries: Vocabulary<Vocabulary<Series>>
+  private readonly families = new Map<Family, Vocabulary<Series>>()
+  private readonly service: string
+  private readonly most: number
+  private lastFallback: number | undefined = undefined
+
+  constructor(service: string, most: number) {
+    this.service = service
+    this.most = most
+    this.endpoints = new Vocabulary(most, (endpoint) => new Endpoint(service, endpoint, most))
+    this.retriesPerCall = seriesOf(families.retriesPerCall, service)
+    this.trips = seriesOf(families.circuitTrips, service)
+    this.bulkheadRejected = seriesOf(families.bulkheadRejected, service)
+    this.lateAnswers = seriesOf(families.lateAnswers, service)
+    this.lateResults = seriesOf(families.circuitLateResults, service)
+    this.fallbackSeconds = seriesOf(families.fallbackSeconds, service)
+    this.retries = new Vocabulary(
+      most,
+      (attempt) => new Vocabulary(most, (result) => seriesOf(families.retries, service, attempt, result))
+    )
+  }
+
+  retry(attempt: number, outcome: Outcome.Outcome): void {
+    this.retries.of(String(attempt)).of(labelOf[outcome.class]).update(1)
+  }
+
+  /** Counts one of a family whose labels are the service and one value. */
+  count(family: Family, value: string): void {
+    let vocabulary = this.families.get(family)
+    if (vocabulary === undefined) {
+      vocabulary = new Vocabulary(this.most, (label) => seriesOf(family, this.service, label))
+      this.families.set(family, vocabulary)
+    }
+    vocabulary.of(value).update(1)
+  }
+
+  fellBack(at: number): void {
+    const since = this.lastFallback === undefined ? 0 : at - this.lastFallback
+    if (since > 0 && since <= longestGap) {
+      this.fallbackSeconds.update(since / 1000)
+    }
+    this.lastFallback = at
+  }
+
+  succeeded(): void {
+    this.lastFallback = undefined
+  }
+}
+
+/**
+ * The name under which a piece of a dependency is known: `payments` for `payments.circuitBreaker`, `payments.charge` for a breaker that an
+ * operation has for itself; a piece with a name of its own has that of its dependency.
+ *
+ * @internal
+ */
+export const serviceOf = (dependency: string, piece: string): string =>
+  piece.startsWith(`${dependency}.`) ? piece.slice(0, piece.lastIndexOf(".")) : dependency
+
+/** @internal */
+export class Recorder {
+  private readonly services: Vocabulary<Service>
+  /** By the names of breakers and bulkheads. */
+  private readonly pieces: Vocabulary<Vocabulary<Service>>
+
+  constructor(most: number) {
+    this.services = new Vocabulary(most, (service) => new Service(service, most))
+    // No label of its own: the bound only keeps what is remembered small, and there are more pieces than services.
+    const remembered = 4 * most
+    this.pieces = new Vocabulary(
+      remembered,
+      (dependency) => new Vocabulary(remembered, (piece) => this.services.of(serviceOf(dependency, piece)))
+    )
+  }
+
+  readonly listen: ResilienceEvent.Listener = (event) => {
+    switch (event._tag) {
+      case "AttemptEnded": {
+        const { call, duration, outcome } = event
+        const service = this.services.of(call.dependency)
+        service.endpoints.of(call.operation).attempt(outcome, Duration.toSeconds(duration))
+        if (call.attempt > 1) {
+          service.retry(call.attempt, outcome)
+        }
+        return
+      }
+      case "CallEnded": {
+        const { attempts, call, outcome } = event
+        const service = this.services.of(call.dependency)
+        service.endpoints.of(call.operation).call(outcome.class)
+        if (outcome.class === "Success") {
+          service.succeeded()
+        }
+        if (attempts > 0) {
+          service.retriesPerCall.update(attempts - 1)
+        }
+        if (attempts > 1) {
+          service.count(families.retriedCalls, labelOf[outcome.class])
+        }
+        return
+      }
+      case "TimeoutFired": {
+        const service = this.about(event.call)
+        service.endpoints.of(event.call.operation).timeouts.update(1)
+        if (event.late) {
+          service.lateAnswers.update(1)
+        }
+        return
+      }
+      case "RetryGivenUp":
+        return this.about(event.call).count(families.retriesGivenUp, event.reason)
+      case "CircuitOpened":
+      case "CircuitHalfOpened":
+      case "CircuitClosed":
+      case "CircuitIsolated":
+      case "CircuitDisabled": {
+        const service = this.piece(event.dependency, event.breaker)
+        if (event._tag === "CircuitOpened") {
+          service.trips.update(1)
+        }
+        return service.count(families.circuitTransitions, stateOf[event._tag])
+      }
+      case "CircuitRejected":
+        return this.piece(event.call.dependency, event.breaker).count(families.circuitRejected, event.reason)
+      case "LateResult":
+        return this.piece(event.call.dependency, event.breaker).lateResults.update(1)
+      case "BulkheadRejected":
+        return this.piece(event.call.dependency, event.bulkhead).bulkheadRejected.update(1)
+      case "RateLimitExceeded":
+        return this.piece(event.call.dependency, event.limiter)
+          .count(families.limiterDecisions, event.dryRun === true ? "would_refuse" : "refused")
+      case "FallbackServed": {
+        const service = this.services.of(event.call?.dependency ?? event.fallback)
+        service.count(families.fallbackInvocations, event.kind)
+        return service.fellBack(event.at)
+      }
+      case "FallbackFailed":
+        return this.services.of(event.call?.dependency ?? event.fallback).count(families.fallbackFailures, event.kind)
+      case "ChaosInjected":
+        return this.about(event.call).count(families.chaosInjections, event.fault)
+      case "UnclassifiedFailure":
+        return this.about(event.call).count(families.unclassified, event.tag)
+      case "PolicyFault":
+        return this.services.of(event.call?.dependency).count(families.policyFaults, "policy")
+      case "FinalizerDied":
+        return this.about(event.call).count(families.policyFaults, "finalizer")
+      // A scheduled retry is counted when it has ended, and who waits for a place is read at the registry.
+      case "RetryScheduled":
+      case "BulkheadQueued":
+        return
+    }
+  }
+
+  private about(call: Call.Call): Service {
+    return this.services.of(call.dependency)
+  }
+
+  private piece(dependency: string | undefined, piece: string): Service {
+    return this.pieces.of(dependency ?? piece).of(piece)
+  }
+}

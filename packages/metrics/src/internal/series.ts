@@ -1,0 +1,90 @@
+/**
+ * Single series of metric families: looked up once, then updated without a look at labels.
+ */
+import { globalValue } from "effect/GlobalValue"
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricKey from "effect/MetricKey"
+import * as MetricLabel from "effect/MetricLabel"
+import { type Family, other, unnamed } from "../MetricFamilies.js"
+
+/** @internal */
+export interface Series {
+  readonly update: (value: number) => void
+}
+
+// One key for each family: Effect takes two histograms for the same one only if their bounds are the same array.
+const untaggedKeys = globalValue(
+  Symbol.for("@holdfast/metrics/untaggedKeys"),
+  () => new Map<string, MetricKey.MetricKey<any>>()
+)
+
+const untagged = (family: Family): MetricKey.MetricKey<any> => {
+  let key = untaggedKeys.get(family.metric)
+  if (key === undefined) {
+    key = makeKey(family)
+    untaggedKeys.set(family.metric, key)
+  }
+  return key
+}
+
+const makeKey = (family: Family): MetricKey.MetricKey<any> => {
+  switch (family.type) {
+    case "counter":
+      return MetricKey.counter(family.metric, { description: family.help, incremental: true })
+    case "gauge":
+      return MetricKey.gauge(family.metric, { description: family.help })
+    case "histogram":
+      return MetricKey.histogram(
+        family.metric,
+        MetricBoundaries.fromIterable(family.buckets ?? []),
+        family.help
+      )
+  }
+}
+
+/** @internal */
+export const keyOf = (family: Family, values: ReadonlyArray<string>): MetricKey.MetricKey<any> =>
+  MetricKey.taggedWithLabels(
+    untagged(family),
+    family.labels.map((label, place) => MetricLabel.make(label, values[place]!))
+  )
+
+/**
+ * The series with these label values, which exists from now on. What it answers is what Effect's own metrics update in the end; the
+ * metric around it costs as much again.
+ *
+ * @internal
+ */
+export const seriesOf = (family: Family, ...values: ReadonlyArray<string>): Series =>
+  Metric.globalMetricRegistry.get(keyOf(family, values))
+
+/**
+ * The values of a label, at most so many: all that come later share one entry, `other`.
+ *
+ * @internal
+ */
+export class Vocabulary<A> {
+  private readonly known = new Map<string | undefined, A>()
+  private readonly most: number
+  private readonly make: (value: string) => A
+  private overflow: A | undefined = undefined
+
+  constructor(most: number, make: (value: string) => A) {
+    this.most = most
+    this.make = make
+  }
+
+  of(value: string | undefined): A {
+    return this.known.get(value) ?? this.first(value)
+  }
+
+  private first(value: string | undefined): A {
+    if (value === other || this.known.size >= this.most) {
+      return this.overflow ??= this.make(other)
+    }
+    const made = this.make(value === undefined || value === "" ? unnamed : value)
+    this.known.set(value, made)
+    return made
+  }
+}
