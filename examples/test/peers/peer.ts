@@ -1,0 +1,25 @@
+/** Suites that need a program which npm does not bring. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Fs from "node:fs"
+
+const isThere = (binary: string): boolean => {
+  try {
+    Fs.accessSync(binary, Fs.constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** One test after the other. Where the program is missing, the suite says so and skips; under `HOLDFAST_REQUIRE_PEERS=1` that is a failure. */
+export const describeWith = (binary: string, title: string, body: () => void): void => {
+  if (isThere(binary)) {
+    describe.sequential(title, body)
+  } else if ((process.env.HOLDFAST_REQUIRE_PEERS ?? "") !== "") {
+    it(`${title}: needs ${binary}`, () =>
+      assert.fail(`${binary} is not there, and HOLDFAST_REQUIRE_PEERS forbids to skip`))
+  } else {
+    console.warn(`SKIPPED: ${title}: ${binary} is not there; on Debian, scripts/peers.sh installs it`)
+    describe.skip(`${title} (${binary} is not there)`, body)
+  }
+}
