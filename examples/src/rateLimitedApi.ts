@@ -1,0 +1,152 @@
+/**
+ * An API with two plans: `free` is good for 4 requests a second, `paid` for 3,000 an hour and 50 at once. A search costs three requests,
+ * the health check none. Whoever sends too much is told so, and when to come back; a client under `HttpResilience` does as it is told.
+ *
+ *     node --import tsx examples/src/rateLimitedApi.ts
+ *
+ * It prints the headers of one answer and of one refusal as a client sees them, then who got how far: the free and the paid plan, the
+ * health check, and two free clients with eight requests each, one that asks again every 50 ms and one that waits as it was asked. Both get
+ * their eight answers in the same second; the impatient one needs several times as many requests for them.
+ */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpRouter from "@effect/platform/HttpRouter"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Policy from "@holdfast/core/Policy"
+import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import * as HttpHealth from "@holdfast/http/HttpHealth"
+import * as HttpRateLimit from "@holdfast/http/HttpRateLimit"
+import * as HttpResilience from "@holdfast/http/HttpResilience"
+import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import { printTable } from "./print.js"
+import { service } from "./service.js"
+
+/** Who is behind an API key. The limiter is told the customer and not the key: what it is told stands in logs. */
+const customers: { readonly [apiKey: string]: { readonly customer: string; readonly plan: "free" | "paid" } } = {
+  "key-1": { customer: "Ada", plan: "free" },
+  "key-2": { customer: "Bo", plan: "paid" },
+  "key-3": { customer: "Cy", plan: "free" },
+  "key-4": { customer: "Dee", plan: "free" }
+}
+
+const startApi = Effect.gen(function*() {
+  const customerOf = (request: { readonly headers: { readonly [header: string]: string | undefined } }) =>
+    customers[request.headers["x-api-key"] ?? ""]
+
+  const limit = yield* HttpRateLimit.make({
+    name: "free",
+    rate: 4,
+    per: "1 second",
+    tiers: { paid: { rate: 3000, per: "1 hour", capacity: 50 } },
+    tierOf: (request) => customerOf(request)?.plan,
+    key: (request) => customerOf(request)?.customer ?? "nobody",
+    cost: (request) => request.url.startsWith("/search") ? 3 : 1
+  })
+
+  return yield* service(limit.middleware(HttpRouter.empty.pipe(
+    HttpRouter.get("/orders/:id", HttpServerResponse.text("an order")),
+    HttpRouter.get("/search", HttpServerResponse.text("many orders")),
+    HttpRouter.get("/health", HttpHealth.handler)
+  )))
+})
+
+const shown = [
+  "x-ratelimit-limit",
+  "x-ratelimit-remaining",
+  "x-ratelimit-reset",
+  "ratelimit-policy",
+  "ratelimit",
+  "retry-after"
+]
+
+const program = Effect.gen(function*() {
+  const url = yield* startApi
+  const plain = yield* HttpClient.HttpClient
+  let sent = 0
+  const as = (apiKey: string) =>
+    plain.pipe(HttpClient.mapRequestEffect((request) =>
+      Effect.sync(() => {
+        sent++
+        return HttpClientRequest.setHeader(HttpClientRequest.prependUrl(request, url), "x-api-key", apiKey)
+      })
+    ))
+  const statuses = (client: HttpClient.HttpClient, path: string, times: number) =>
+    Effect.map(
+      Effect.all(Array.from({ length: times }, () => client.get(path)), { concurrency: "unbounded" }),
+      (responses) => {
+        const ok = responses.filter(({ status }) => status === 200).length
+        return `${ok} of ${times} answered`
+      }
+    )
+  const show = (asked: string, response: HttpClientResponse.HttpClientResponse) =>
+    Effect.gen(function*() {
+      yield* Console.log(`${asked}   ${response.status}`)
+      for (const header of shown.filter((header) => header in response.headers)) {
+        yield* Console.log(`  ${header}: ${response.headers[header]}`)
+      }
+    })
+
+  const ada = as("key-1")
+  yield* show("GET /orders/1", yield* ada.get("/orders/1"))
+  const searches = yield* Effect.all(Array.from({ length: 5 }, () => ada.get("/search")), { concurrency: "unbounded" })
+  const refused = searches.find(({ status }) => status === 429)
+  if (refused !== undefined) {
+    yield* show("GET /search, five at once", refused)
+    yield* Console.log(`  ${yield* refused.text}\n`)
+  }
+
+  yield* printTable([
+    ["who", "asks for", ""],
+    ["Ada, free, nothing left", "10 health checks", yield* statuses(ada, "/health", 10)],
+    ["Bo, paid", "20 orders", yield* statuses(as("key-2"), "/orders/1", 20)],
+    ["Bo, paid, 30 left", "20 searches at 3 each", yield* statuses(as("key-2"), "/search", 20)]
+  ])
+
+  // Asks again and again until it is answered.
+  const impatient = Effect.suspend(() => as("key-3").get("/orders/1")).pipe(
+    Effect.tap(() => Effect.sleep("50 millis")),
+    Effect.repeat({ until: ({ status }) => status === 200 })
+  )
+  // Waits as the answer asks: Retry-After is the least delay before the next attempt. The policy is built once and kept.
+  const policy = yield* Policy.standard("orders")
+  const patient = as("key-4").pipe(HttpResilience.withPolicy(policy)).get("/orders/1")
+
+  const eight = <E>(client: Effect.Effect<unknown, E>) =>
+    Effect.gen(function*() {
+      sent = 0
+      const waits: Array<number> = []
+      const [took] = yield* Effect.all(Array.from({ length: 8 }, () => client), { concurrency: "unbounded" }).pipe(
+        Effect.timed,
+        ResilienceEvent.listen((event) => {
+          if (event._tag === "RetryScheduled") {
+            waits.push(Math.round(Duration.toMillis(event.delay)))
+          }
+        })
+      )
+      return { took: `${(Duration.toMillis(took) / 1000).toFixed(1)} s`, waits }
+    })
+
+  // Mapped outside of the policy, so that `sent` counts calls; what the patient one sent is its calls and its retries.
+  const rude = yield* eight(impatient)
+  const rudely = sent
+  const polite = yield* eight(patient)
+  yield* Console.log("")
+  yield* printTable([
+    ["free, 8 orders at once", "answered after", "requests", "told to wait, and waited"],
+    ["Cy asks every 50 ms", rude.took, rudely, "ignored"],
+    ["Dee waits as asked", polite.took, sent + polite.waits.length, polite.waits.map((wait) => `${wait} ms`).join(", ")]
+  ])
+})
+
+await Effect.runPromise(program.pipe(
+  Effect.scoped,
+  Effect.provide(NodeHttpClient.layerUndici),
+  // The limiter warns of those that it limits most; here that is told by the table.
+  Logger.withMinimumLogLevel(LogLevel.Error)
+))
