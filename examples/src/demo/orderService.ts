@@ -7,10 +7,13 @@ import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Deadline from "@holdfast/core/Deadline"
 import * as Fallback from "@holdfast/core/Fallback"
 import * as Policy from "@holdfast/core/Policy"
+import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { Clients, Order } from "./clients.js"
+import type { HttpClients, Order } from "./clients.js"
+import { makeClients } from "./clients.js"
 import type { ScaledClock } from "./scenario.js"
+import type { Upstreams } from "./upstreams.js"
 
 /** What the user gets to see. */
 export type Answer =
@@ -39,18 +42,21 @@ export interface Checkout<E> {
  * The checkout that caused the outage. It waits for payment for as long as payment likes, and a worker waits with it; it
  * tries nothing again; and when something fails it has nothing to say but an error.
  */
-export const unprotectedCheckout = (clients: Clients) =>
-  Effect.map(Effect.scope, (scope) => ({
-    place: (order: Order) =>
-      Effect.gen(function*() {
-        yield* clients.reserve(order)
-        yield* clients.charge(order)
-        yield* Effect.forkIn(Effect.ignore(clients.sendConfirmation(order)), scope)
-        return confirmed
-      }).pipe(
-        Effect.catchTag("CardDeclined", () => Effect.succeed(refused))
-      )
-  }))
+export const unprotectedCheckout = (upstreams: Upstreams, http: HttpClients) =>
+  Effect.map(Effect.scope, (scope) => {
+    const clients = makeClients(upstreams, http)
+    return {
+      place: (order: Order) =>
+        Effect.gen(function*() {
+          yield* clients.reserve(order)
+          yield* clients.charge(order)
+          yield* Effect.forkIn(Effect.ignore(clients.sendConfirmation(order)), scope)
+          return confirmed
+        }).pipe(
+          Effect.catchTag("CardDeclined", () => Effect.succeed(refused))
+        )
+    }
+  })
 
 /** What each dependency gets, by its part in an order. Times are seconds of that Tuesday. */
 export const limits = {
@@ -121,34 +127,41 @@ const makePolicies = ({ scale, seconds }: ScaledClock) => {
   })
 }
 
+/** The way to each service under its policy. A POST is sent once, whatever its policy says, unless a key names it. */
+const protect = (http: HttpClients, policies: Effect.Effect.Success<ReturnType<typeof makePolicies>>) => ({
+  // The id of the order is the key of its payment, here and when a pending one is settled: however often it is asked for, the
+  // bank charges once. That is why this call may be repeated at all.
+  payment: HttpResilience.withPolicy(http.payment, policies.payment, {
+    operation: () => "POST /charges",
+    facts: ({ headers }) => ({ requestId: headers["x-request-id"] })
+  }),
+  inventory: HttpResilience.withPolicy(http.inventory, policies.inventory, {
+    operation: () => "POST /reservations",
+    facts: ({ headers }) => ({ requestId: headers["x-request-id"] })
+  }),
+  // Mails get a key of their own, the same on every attempt.
+  notification: HttpResilience.withPolicy(http.notification, policies.notification, {
+    operation: () => "POST /mails",
+    idempotencyKey: true,
+    facts: ({ headers }) => ({ requestId: headers["x-request-id"], criticality: "optional" })
+  })
+})
+
 /** The same checkout as it should have looked. */
-export const protectedCheckout = (clients: Clients, clock: ScaledClock) =>
+export const protectedCheckout = (upstreams: Upstreams, http: HttpClients, clock: ScaledClock) =>
   Effect.gen(function*() {
     const policies = yield* makePolicies(clock)
+    const clients = makeClients(upstreams, protect(http, policies))
     const scope = yield* Effect.scope
 
     // The warehouse knows better later; an order is not lost because the shelf could not be seen.
-    const reserve = (order: Order) =>
-      clients.reserve(order).pipe(
-        policies.inventory.with({ operation: "POST /reservations", requestId: order.id }),
-        estimate
-      )
+    const reserve = (order: Order) => estimate(clients.reserve(order))
 
-    // The order's id is the key of its payment, here and when a pending one is settled: however often it is asked for, the
-    // bank charges once. That is why this call may be repeated at all.
-    const charge = (order: Order) =>
-      clients.charge(order, order.id).pipe(
-        policies.payment.with({ operation: "POST /charges", requestId: order.id, repeatable: true })
-      )
+    const charge = (order: Order) => clients.charge(order, order.id)
 
     // The mail must outlive the order that it confirms, so it leaves the order's deadline; it may be lost in silence.
     const notify = (order: Order) =>
-      clients.sendConfirmation(order).pipe(
-        policies.notification.with({ operation: "POST /mails", requestId: order.id, criticality: "optional" }),
-        Effect.ignore,
-        Deadline.detached,
-        Effect.forkIn(scope)
-      )
+      clients.sendConfirmation(order).pipe(Effect.ignore, Deadline.detached, Effect.forkIn(scope))
 
     // Settles through the same policy: while the circuit is open a pending payment waits as long as the circuit says, and the
     // probe that finds payment well again is a pending payment as likely as a new order.
@@ -191,9 +204,18 @@ export const protectedCheckout = (clients: Clients, clock: ScaledClock) =>
         }
         return paid
       }).pipe(
-        Effect.catchTag("CardDeclined", () => Effect.succeed(refused)),
-        Deadline.within(clock.seconds(25))
+        Effect.catchTag("CardDeclined", () => Effect.succeed(refused))
       )
 
-    return { place, notify, pendingPayments }
+    const { inventory, notification, payment } = policies
+    return {
+      place,
+      notify,
+      pendingPayments,
+      breakers: {
+        payment: payment.circuitBreaker,
+        inventory: inventory.circuitBreaker,
+        notification: notification.circuitBreaker
+      }
+    }
   })

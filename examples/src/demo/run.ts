@@ -4,10 +4,11 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import type * as HttpDependencies from "@holdfast/http/HttpDependencies"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Clients } from "./clients.js"
-import { makeClients } from "./clients.js"
+import type { HttpClients } from "./clients.js"
+import { plainClients } from "./clients.js"
 import { runLoad, warmUp } from "./load.js"
 import { protectedCheckout, unprotectedCheckout } from "./orderService.js"
 import type { Checkout } from "./orderService.js"
@@ -18,6 +19,7 @@ import type { Settlement } from "./settlements.js"
 import { followSettlements } from "./settlements.js"
 import type { BreakerState, Journal } from "./timeline.js"
 import { clear, emptyJournal } from "./timeline.js"
+import type { Upstreams } from "./upstreams.js"
 import { startUpstreams } from "./upstreams.js"
 
 export type Variant = "unprotected" | "protected"
@@ -105,20 +107,28 @@ interface Prepared {
   /** How many orders wait for their payment. */
   readonly pending: Effect.Effect<number>
   readonly settled: ReadonlyMap<string, Settlement>
+  /** The circuits of the protected checkout. */
+  readonly breakers: HttpDependencies.Breakers | undefined
 }
 
-const prepareUnprotected = (clients: Clients): Effect.Effect<Prepared, never, Scope.Scope> =>
-  Effect.map(unprotectedCheckout(clients), (checkout) => ({
+const prepareUnprotected = (upstreams: Upstreams, http: HttpClients): Effect.Effect<Prepared, never, Scope.Scope> =>
+  Effect.map(unprotectedCheckout(upstreams, http), (checkout) => ({
     checkout,
     pending: Effect.succeed(0),
-    settled: new Map()
+    settled: new Map(),
+    breakers: undefined
   }))
 
-const prepareProtected = (clients: Clients, clock: ScaledClock): Effect.Effect<Prepared, never, Scope.Scope> =>
+const prepareProtected = (
+  upstreams: Upstreams,
+  http: HttpClients,
+  clock: ScaledClock
+): Effect.Effect<Prepared, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const checkout = yield* protectedCheckout(clients, clock)
+    const checkout = yield* protectedCheckout(upstreams, http, clock)
+    const { breakers, pendingPayments: { pending } } = checkout
     const settled = yield* followSettlements(checkout.pendingPayments, checkout.notify)
-    return { checkout, pending: checkout.pendingPayments.pending, settled }
+    return { checkout, pending, settled, breakers }
   })
 
 /** Tells the phases of the day, so that the timeline shows cause and effect. */
@@ -162,14 +172,14 @@ export const runDay = (
     }
     const program = Effect.gen(function*() {
       const upstreams = yield* startUpstreams(scenario, shared)
-      const clients = yield* makeClients(upstreams, (millis) => {
+      const http = yield* plainClients((millis) => {
         const seconds = millis / 1000 * scenario.scale
         journal.paymentAttempts.push({ startedAt: shared.now() - seconds, seconds })
       })
-      const { checkout, pending, settled } = yield* variant === "protected"
-        ? prepareProtected(clients, shared)
-        : prepareUnprotected(clients)
-      const service = yield* startService(scenario, shared, checkout)
+      const { breakers, checkout, pending, settled } = yield* variant === "protected"
+        ? prepareProtected(upstreams, http, shared)
+        : prepareUnprotected(upstreams, http)
+      const service = yield* startService(scenario, shared, checkout, breakers)
       const targets = { service: service.url, control: upstreams.controlUrl }
       yield* Effect.timeoutOption(warmUp(targets, 60), "2 seconds")
       // On a busy machine even a healthy payment may be late: what the warm-up left behind must not count as the day's.
@@ -181,16 +191,10 @@ export const runDay = (
       clock = startClock(scenario.scale)
 
       const progress = { sent: 0 }
-      const { workers } = service
-      const read = Effect.map(pending, (waiting) => {
-        journal.readings.push({
-          at: shared.now(),
-          busy: workers.busy(),
-          queued: workers.queued(),
-          breaker,
-          pending: waiting
-        })
-        return waiting + workers.busy() + workers.queued()
+      const read = Effect.zipWith(pending, service.queued, (waiting, queued) => {
+        const busy = service.busy()
+        journal.readings.push({ at: shared.now(), busy, queued, breaker, pending: waiting })
+        return waiting + busy + queued
       })
       yield* Effect.forkScoped(Effect.forever(Effect.zipRight(read, Effect.sleep(50))))
       yield* Effect.forkScoped(tellPhases(scenario, shared, journal))

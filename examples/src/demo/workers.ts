@@ -1,9 +1,12 @@
 /**
  * What every route of the service shares: a fixed number of workers, and a queue of accepted requests in front of them.
  */
+import * as Deadline from "@holdfast/core/Deadline"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 
@@ -34,7 +37,15 @@ export const makeWorkers = (count: number, acceptQueue: number): Effect.Effect<W
     const run: Workers["run"] = <A, E, R>(request: Effect.Effect<A, E>, refused: Effect.Effect<A, E, R>) =>
       Effect.gen(function*() {
         const result = yield* Deferred.make<A, E>()
-        const job = Effect.flatMap(Effect.exit(request), (exit: Exit.Exit<A, E>) => Deferred.done(result, exit))
+        // The request's deadline goes with it: the worker is another fiber, and a wait in the queue counts.
+        const inTime = Option.match(yield* Deadline.remaining, {
+          onNone: () => request,
+          onSome: (left) => {
+            const end = performance.now() + Duration.toMillis(left)
+            return Effect.suspend(() => Deadline.within(request, Math.max(0, end - performance.now())))
+          }
+        })
+        const job = Effect.flatMap(Effect.exit(inTime), (exit: Exit.Exit<A, E>) => Deferred.done(result, exit))
         queued++
         const accepted = yield* Queue.offer(queue, Effect.asVoid(job))
         if (!accepted) {
