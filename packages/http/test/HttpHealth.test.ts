@@ -35,8 +35,8 @@ describe("HttpHealth", () => {
       const body = yield* json(response)
       assert.deepStrictEqual(Object.keys(body), ["status", "uptime", "memory_mb"])
       assert.strictEqual(body.status, "healthy")
-      assert.approximately(body.uptime as number, process.uptime(), 5)
-      assert.approximately(body.memory_mb as number, process.memoryUsage.rss() / 1_048_576, 100)
+      assert.approximately(body.uptime as number, process.uptime(), 30)
+      assert.approximately(body.memory_mb as number, process.memoryUsage.rss() / 1_048_576, 500)
     }))
 
   it("cannot read a breaker: it takes nothing, and needs no service", () => {

@@ -354,7 +354,7 @@ describe("HttpRateLimit", () => {
         assert.isAtMost((yield* limit.mostLimited).length, 100)
         assert.isTrue((yield* limit.take({ key: "first" })).allowed)
       }).pipe(Logger.withMinimumLogLevel(LogLevel.None)),
-    30_000
+    120_000
   )
 
   it.scoped("refuses bad options with all findings at once", () =>

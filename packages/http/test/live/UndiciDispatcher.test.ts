@@ -1,6 +1,7 @@
 import { HttpBody, HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, TestClock } from "effect"
+import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import { Deferred, Effect, Exit, Fiber, TestClock } from "effect"
 import { Backoff, InvalidOptions, Retry } from "../support/core.js"
 import { HttpFailure, HttpResilience, UndiciDispatcher } from "../support/modules.js"
 import { serve } from "../support/servers.js"
@@ -19,26 +20,41 @@ const nextTurn = Effect.async<void>((resume) => {
 
 describe("UndiciDispatcher", () => {
   it.live("a request that finds no connection in time was never sent, and may be tried again whatever its method", () =>
-    withClient({ connections: 1, poolTimeout: "120 millis" }, (client) =>
+    withClient({ connections: 1, poolTimeout: "1 second" }, (client) =>
       Effect.gen(function*() {
+        const came = yield* Deferred.make<void>()
+        let release = () => {}
         const server = yield* serve((response, { body }) => {
           if (body !== "slow") {
             response.end(body)
           } else {
-            setTimeout(() => response.end(body), 300)
+            release = () => response.end(body)
+            Deferred.unsafeDone(came, Effect.void)
           }
         })
         const post = (to: HttpClient.HttpClient.With<any>, body: string) =>
           Effect.flatMap(to.post(server.url, { body: HttpBody.text(body) }), (response) => response.text)
+        assert.strictEqual(yield* post(client, "first"), "first")
         const slow = yield* Effect.fork(post(client, "slow"))
-        yield* Effect.sleep("50 millis")
+        yield* Deferred.await(came)
         const error = yield* Effect.flip(post(client, "refused"))
         assert.strictEqual(HttpFailure.reachOf(error), "NeverSent")
+
+        const refused = yield* Deferred.make<void>()
         const retry = Retry.make({ maxRetries: 5, schedule: Backoff.constant("50 millis", { jitter: "none" }) })
-        assert.strictEqual(yield* post(HttpResilience.withPolicy(client, retry), "patient"), "patient")
+        const patient = yield* Effect.fork(
+          post(HttpResilience.withPolicy(client, retry), "patient").pipe(
+            ResilienceEvent.listen((event) => {
+              if (event._tag === "RetryScheduled") Deferred.unsafeDone(refused, Effect.void)
+            })
+          )
+        )
+        yield* Deferred.await(refused)
+        release()
+        assert.strictEqual(yield* Fiber.join(patient), "patient")
         assert.strictEqual(yield* Fiber.join(slow), "slow")
         assert.strictEqual(yield* post(client, "last"), "last")
-        assert.deepStrictEqual(server.seen.map(({ body }) => body), ["slow", "patient", "last"])
+        assert.deepStrictEqual(server.seen.map(({ body }) => body), ["first", "slow", "patient", "last"])
         assert.strictEqual(server.connections, 1)
       })))
 

@@ -35,11 +35,22 @@ const origin: Effect.Effect<Server & { readonly work: Array<string> }, never, Sc
   return Object.assign(server, { work })
 })
 
-const policy = Policy.compose(
-  Timeout.make("20 seconds", { scope: "total" }),
-  Retry.make({ maxRetries: 2, schedule: Backoff.constant(0, { jitter: "none" }) }),
-  Timeout.make("500 millis")
-)
+const threeAttempts = (millis: number) =>
+  Policy.compose(
+    Timeout.make("60 seconds", { scope: "total" }),
+    Retry.make({ maxRetries: 2, schedule: Backoff.constant(0, { jitter: "none" }) }),
+    Timeout.make(millis)
+  )
+
+/** Cuts nothing that comes at all, however busy the machine. */
+const policy = threeAttempts(20_000)
+
+/** An attempt is cut soon; on a busy machine that may be before it got anywhere, and then the whole story is told again, with more time. */
+const withMoreTime = <A, E, R>(story: (limitMillis: number) => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  [500, 1500].reduceRight(
+    (later, limit) => Effect.catchAllCause(story(limit), () => later),
+    story(5000)
+  )
 
 const setting = Effect.gen(function*() {
   const behind = yield* origin
@@ -94,26 +105,38 @@ describeWith(["haproxy"], "HAProxy as an upstream", "concurrent", () => {
         assert.strictEqual(upstream.arrived().length, 1)
       }).pipe(Effect.scoped, Effect.provide(pool(2))))
 
-    it.live(`${transport}: a first attempt that is slow is cut, and the second one answers`, () =>
-      Effect.gen(function*() {
-        const { upstream } = yield* setting
-        const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, policy)
-        const response = yield* client.get(`${upstream.url}/slow-once`)
-        assert.strictEqual(response.status, 200)
-        assert.strictEqual(yield* response.text, "done by attempt 2")
-        yield* idle(upstream)
-      }).pipe(Effect.scoped, Effect.provide(pool(2))))
+    it.live(
+      `${transport}: a first attempt that is slow is cut, and the second one answers`,
+      () =>
+        withMoreTime((limit) =>
+          Effect.gen(function*() {
+            const { upstream } = yield* setting
+            const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, threeAttempts(limit))
+            const response = yield* client.get(`${upstream.url}/slow-once`)
+            assert.strictEqual(response.status, 200)
+            assert.strictEqual(yield* response.text, "done by attempt 2")
+            yield* idle(upstream)
+          }).pipe(Effect.scoped, Effect.provide(pool(2)))
+        ),
+      60_000
+    )
 
-    it.live(`${transport}: a silent upstream ends as TimedOut, and every connection down to the origin is given up`, () =>
-      Effect.gen(function*() {
-        const { behind, upstream } = yield* setting
-        const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, policy)
-        const error = yield* Effect.flip(client.get(`${upstream.url}/worked-then-silent`))
-        assert.strictEqual(error._tag, "TimedOut")
-        assert.strictEqual(behind.seen.length, 3)
-        yield* idle(upstream)
-        yield* until("the origin has no open connection", () => behind.sockets.size === 0)
-      }).pipe(Effect.scoped, Effect.provide(pool(2))))
+    it.live(
+      `${transport}: a silent upstream ends as TimedOut, and every connection down to the origin is given up`,
+      () =>
+        withMoreTime((limit) =>
+          Effect.gen(function*() {
+            const { behind, upstream } = yield* setting
+            const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, threeAttempts(limit))
+            const error = yield* Effect.flip(client.get(`${upstream.url}/worked-then-silent`))
+            assert.strictEqual(error._tag, "TimedOut")
+            assert.strictEqual(behind.seen.length, 3)
+            yield* idle(upstream)
+            yield* until("the origin has no open connection", () => behind.sockets.size === 0)
+          }).pipe(Effect.scoped, Effect.provide(pool(2)))
+        ),
+      60_000
+    )
 
     it.live(`${transport}: a reset is a failure that may have been sent, and the next attempt takes a new connection`, () =>
       Effect.gen(function*() {
@@ -146,8 +169,8 @@ describeWith(["haproxy"], "HAProxy as an upstream", "concurrent", () => {
       Effect.gen(function*() {
         const { behind, upstream } = yield* setting
         const patient = Policy.compose(
-          Timeout.make("10 seconds", { scope: "total" }),
-          Retry.make({ maxRetries: 20, schedule: Backoff.constant("20 millis", { jitter: "none" }) })
+          Timeout.make("60 seconds", { scope: "total" }),
+          Retry.make({ maxRetries: 100, schedule: Backoff.constant("20 millis", { jitter: "none" }) })
         )
         const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, patient)
         const all = yield* Effect.all(
@@ -160,38 +183,56 @@ describeWith(["haproxy"], "HAProxy as an upstream", "concurrent", () => {
         assert.isAtLeast(upstream.arrived().filter(({ status }) => status === 503).length, 1)
       }).pipe(Effect.scoped, Effect.provide(pool(6))))
 
-    it.live(`F01: ${transport} sends a POST once, and with a key three times under that key, whatever fails late`, () =>
-      Effect.gen(function*() {
-        const { behind, upstream } = yield* setting
-        const plain = yield* HttpClient.HttpClient
-        const bare = HttpResilience.withPolicy(plain, policy)
-        const keyed = HttpResilience.withPolicy(plain, policy, { idempotencyKey: true })
-        const post = (kind: string, path: string) => {
-          const headers = { "x-call": `${kind}${path}` }
-          return HttpClientRequest.post(`${upstream.url}${path}`, { body: HttpBody.text(kind + path), headers })
-        }
-        const exits = yield* Effect.forEach(lateFailures, ([path]) =>
-          Effect.all(
-            [Effect.exit(bare.execute(post("bare", path))), Effect.exit(keyed.execute(post("keyed", path)))],
-            { concurrency: 2 }
-          ), { concurrency: "unbounded" })
-        // Whoever aborts does not wait until the peer has seen it.
-        yield* idle(upstream)
-        for (const [index, [path, what, reachesOrigin]] of lateFailures.entries()) {
-          const arrived = (kind: string) =>
-            (reachesOrigin ? behind.seen.map(asArrived) : upstream.arrived()).filter(({ call }) => call === kind + path)
-          yield* until(`three attempts: ${what}`, () => arrived("keyed").length >= 3)
-          const once = arrived("bare")
-          const often = arrived("keyed")
-          assert.isTrue(exits[index]!.every(failed), what)
-          assert.deepStrictEqual(once.map(({ attempt, key }) => [attempt, isKey(key)]), [["1", false]], what)
-          // A first attempt that was cut at once may reach the origin after the second one.
-          assert.deepStrictEqual(often.map(({ attempt }) => attempt).sort(), ["1", "2", "3"], what)
-          assert.isTrue(often.every(({ key }) => isKey(key) && key === often[0]!.key), what)
-          assert.strictEqual(behind.work.filter((work) => work === `bare${path}`).length, reachesOrigin ? 1 : 0, what)
-          assert.strictEqual(behind.work.filter((work) => work === `keyed${path}`).length, reachesOrigin ? 3 : 0, what)
-        }
-      }).pipe(Effect.scoped, Effect.provide(pool(16))))
+    it.live(
+      `F01: ${transport} sends a POST once, and with a key three times under that key, whatever fails late`,
+      () =>
+        withMoreTime((limit) =>
+          Effect.gen(function*() {
+            const { behind, upstream } = yield* setting
+            const plain = yield* HttpClient.HttpClient
+            const limited = threeAttempts(limit)
+            const bare = HttpResilience.withPolicy(plain, limited)
+            const keyed = HttpResilience.withPolicy(plain, limited, { idempotencyKey: true })
+            const post = (kind: string, path: string) => {
+              const headers = { "x-call": `${kind}${path}` }
+              return HttpClientRequest.post(`${upstream.url}${path}`, { body: HttpBody.text(kind + path), headers })
+            }
+            const exits = yield* Effect.forEach(lateFailures, ([path]) =>
+              Effect.all(
+                [Effect.exit(bare.execute(post("bare", path))), Effect.exit(keyed.execute(post("keyed", path)))],
+                { concurrency: 2 }
+              ), { concurrency: "unbounded" })
+            // Whoever aborts does not wait until the peer has seen it.
+            yield* idle(upstream)
+            for (const [index, [path, what, reachesOrigin]] of lateFailures.entries()) {
+              const arrived = (kind: string) =>
+                (reachesOrigin ? behind.seen.map(asArrived) : upstream.arrived()).filter(({ call }) =>
+                  call === kind + path
+                )
+              const all = () => arrived("keyed").length >= 3 && arrived("bare").length >= 1
+              yield* until(`every attempt has arrived: ${what}`, all, 5000)
+              const once = arrived("bare")
+              const often = arrived("keyed")
+              assert.isTrue(exits[index]!.every(failed), what)
+              assert.deepStrictEqual(once.map(({ attempt, key }) => [attempt, isKey(key)]), [["1", false]], what)
+              // A first attempt that was cut at once may reach the origin after the second one.
+              assert.deepStrictEqual(often.map(({ attempt }) => attempt).sort(), ["1", "2", "3"], what)
+              assert.isTrue(often.every(({ key }) => isKey(key) && key === often[0]!.key), what)
+              assert.strictEqual(
+                behind.work.filter((work) => work === `bare${path}`).length,
+                reachesOrigin ? 1 : 0,
+                what
+              )
+              assert.strictEqual(
+                behind.work.filter((work) => work === `keyed${path}`).length,
+                reachesOrigin ? 3 : 0,
+                what
+              )
+            }
+          }).pipe(Effect.scoped, Effect.provide(pool(16)))
+        ),
+      120_000
+    )
   }
 })
 

@@ -26,7 +26,7 @@ const request = (directory: string, command: string): Promise<string> =>
   new Promise((resolve, reject) => {
     let answer = ""
     const socket = Net.connect(`${directory}/stats.sock`, () => socket.write(`${command}\n`))
-    socket.setTimeout(2000, () => socket.destroy(new Error(`HAProxy did not answer ${command}`)))
+    socket.setTimeout(20_000, () => socket.destroy(new Error(`HAProxy did not answer ${command}`)))
     socket.on("data", (part) => {
       answer += part.toString()
     })

@@ -30,7 +30,7 @@ const wrk = (url: string) =>
 const load = (url: string, enough: () => boolean): Effect.Effect<Counts, never, Scope.Scope> =>
   Effect.gen(function*() {
     const process = yield* wrk(url)
-    yield* until("the server has seen enough", enough, 15_000)
+    yield* until("the server has seen enough", enough, 25_000)
     // wrk ends with its report.
     process.process.kill("SIGINT")
     const code = yield* Effect.promise(() => process.exited)
@@ -153,8 +153,8 @@ describeWith(["wrk"], "a server under the load of wrk", "sequential", () => {
         const seen = yield* load(yield* url, atLeast(600))
         const refilled = rate * (last - first) / 1000
         assert.isAtLeast(seen.limited, 100)
-        // A tenth of a second of slack: the limiter reads the clock before the handler does.
-        assert.approximately(counts.started, capacity + refilled, 1 + rate / 10)
+        // Half a second of slack: the limiter reads the clock before the handler does, and others may have the processor between.
+        assert.approximately(counts.started, capacity + refilled, 1 + rate / 2)
         assert.deepStrictEqual([seen.refused, seen.other, seen.broken], [0, 0, 0])
         assert.deepStrictEqual([seen.unannounced, seen.uncounted], [0, 0])
         isAbout(counts.started, seen.ok, "200")

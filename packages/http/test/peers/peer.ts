@@ -70,7 +70,7 @@ export interface Running {
 export const until = (
   what: string,
   condition: () => boolean | Promise<boolean>,
-  millis = 5000
+  millis = 25_000
 ): Effect.Effect<void> =>
   Effect.promise(async () => {
     const end = performance.now() + millis

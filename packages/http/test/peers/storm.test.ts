@@ -65,14 +65,14 @@ describeWith(["haproxy"], "a storm: 30 % random 503 and 5 % resets under 500 cal
             name: "storm",
             tripPolicy: CircuitBreaker.failureRate({ threshold: 1, window: { calls: 100 }, minimumCalls: 100 })
           })
-          const budget = yield* RetryBudget.make({ percent: 0.2, minimumPerSecond: 1, ttl: "10 seconds" })
+          const budget = yield* RetryBudget.make({ percent: 0.2, minimumPerSecond: 0.1, ttl: "10 seconds" })
           const policy = Policy.compose(
-            Timeout.make("45 seconds", { scope: "total" }),
+            Timeout.make("100 seconds", { scope: "total" }),
             bulkhead,
             breaker,
             Retry.make({ maxRetries: 2, schedule: Backoff.exponential("5 millis"), budget }),
             limiter,
-            Timeout.make("20 seconds")
+            Timeout.make("60 seconds")
           )
           const client = HttpResilience.withPolicy(plain, policy)
           const keyed = HttpResilience.withPolicy(plain, policy, { idempotencyKey: true })
@@ -127,7 +127,7 @@ describeWith(["haproxy"], "a storm: 30 % random 503 and 5 % resets under 500 cal
           assert.strictEqual(groups.size, calls)
           const retries = arrived.length - calls
           assert.strictEqual(retries, given.RetryScheduled)
-          assert.isAtMost(retries, 0.2 * calls + 10 + seconds)
+          assert.isAtMost(retries, 0.2 * calls + 0.1 * (10 + seconds))
           assert.isAtLeast(retries, 60)
           assert.isAtLeast(given["RetryGivenUp budget"] ?? 0, 1)
           assert.isAtLeast(given["RetryGivenUp notRepeatable"] ?? 0, 10)
@@ -166,14 +166,14 @@ describeWith(["haproxy"], "a storm: 30 % random 503 and 5 % resets under 500 cal
             Array.from({ length: places }, () =>
               Effect.map(client.get(`${upstream.url}/together`), ({ status }) => status)),
             { concurrency: "unbounded" }
-          ).pipe(Effect.timeout("5 seconds"))
+          ).pipe(Effect.timeout("30 seconds"))
           assert.deepStrictEqual(all, Array(places).fill(200))
           yield* Scope.close(connections, Exit.void)
           yield* until("HAProxy has no connection", async () =>
             (await Effect.runPromise(upstream.counts)).connections === 0)
           assert.strictEqual(alarms.size, alarmsBefore)
         }).pipe(Effect.scoped),
-      60_000
+      120_000
     )
   }
 })
