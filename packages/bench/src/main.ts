@@ -1,12 +1,17 @@
 /**
- * `npm run bench -- --group spine [--rounds 21] [--calls 10000] [--json FILE]`
+ * Every group in three processes each, one after the other; medians, the table of what must be reached, and all of it as JSON.
  */
+import { fork } from "node:child_process"
 import { writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { type Figures, measure } from "./measure.js"
-import * as spine from "./spine.js"
+import type { Result, Settings } from "./Group.js"
+import { groups } from "./groups.js"
+import { asText, tablesOf, targetsTable } from "./report.js"
+import { judge, type Runs } from "./targets.js"
 
-const usage = "usage: npm run bench -- --group spine [--rounds N] [--calls N] [--json FILE]"
+const usage = `usage: npm run bench -- [--group NAME]... [--json FILE] [--rounds N] [--processes N] [--warm-up N]
+groups: ${groups.map(({ name }) => name).join(", ")}`
 
 const stop = (message: string): never => {
   console.error(`${message}\n${usage}`)
@@ -17,9 +22,10 @@ const options = (() => {
   try {
     return parseArgs({
       options: {
-        group: { type: "string", default: "spine" },
+        group: { type: "string", multiple: true, default: groups.map(({ name }) => name) },
         rounds: { type: "string", default: "21" },
-        calls: { type: "string", default: "10000" },
+        processes: { type: "string", default: "3" },
+        "warm-up": { type: "string", default: "20000" },
         json: { type: "string" }
       }
     }).values
@@ -28,45 +34,69 @@ const options = (() => {
   }
 })()
 
-const whole = (field: "rounds" | "calls"): number => {
+const whole = (field: "rounds" | "processes" | "warm-up"): number => {
   const value = Number(options[field])
   return Number.isInteger(value) && value > 0
     ? value
     : stop(`--${field} must be a whole number above 0, not ${options[field]}`)
 }
 
-if (options.group !== "spine") {
-  stop(`no group ${options.group}; there is: spine`)
-}
+const chosen = options.group.map((name) =>
+  groups.find((group) => group.name === name) ?? stop(`there is no group ${name}`)
+)
+const settings: Settings = { rounds: whole("rounds"), roundMillis: 15, warmUp: whole("warm-up") }
+const processes = whole("processes")
 
-const settings = { rounds: whole("rounds"), calls: whole("calls"), warmUp: 20_000 }
-const result: Record<string, unknown> = { node: process.version, ...settings }
+/** One group, once, in a process of its own. */
+const runOnce = (name: string): Promise<Result> =>
+  new Promise((resolve, reject) => {
+    const child = fork(fileURLToPath(new URL("child.ts", import.meta.url)), {
+      execArgv: ["--expose-gc", "--import", "tsx"],
+      serialization: "json"
+    })
+    let result: Result | undefined
+    child.once("message", (message) => {
+      result = message as Result
+    })
+    child.once("error", reject)
+    child.once("exit", (code) => {
+      if (result === undefined) {
+        reject(new Error(`the process of ${name} ended with ${code} and no result`))
+      } else {
+        resolve(result)
+      }
+    })
+    child.send({ name, settings })
+  })
 
-for (const style of spine.styles) {
-  const figures = await measure(spine.contenders(style), settings)
-  const overhead = (title: string): Figures => {
-    const one = figures.get(title)!
-    const bare = figures.get(title.startsWith("cockatiel") ? "bare promise" : "bare effect")!
-    return { micros: one.micros - bare.micros, bytes: one.bytes - bare.bytes }
+const began = performance.now()
+const runs = new Map<string, Runs>()
+console.log(`Node ${process.version}, ${processes} processes a group, ${settings.rounds} rounds; medians`)
+for (const group of chosen) {
+  const results: Array<Result> = []
+  for (let made = 0; made < processes; made++) {
+    results.push(await runOnce(group.name))
   }
-  const ours = overhead("holdfast")
-  console.log(`\n${style.title}: overhead over the bare operation, per call`)
-  console.log("contender                        us        bytes   holdfast / it   bytes")
-  const rows: Record<string, unknown> = {}
-  for (const title of [...figures.keys()].filter((one) => !one.startsWith("bare"))) {
-    const over = overhead(title)
-    const ratio = ours.micros / over.micros
-    const byteRatio = ours.bytes / over.bytes
-    rows[title] = { ...over, ratio, byteRatio }
-    const compared = title === "holdfast"
-    console.log(
-      `${title.padEnd(30)} ${over.micros.toFixed(2).padStart(6)} ${over.bytes.toFixed(0).padStart(10)}` +
-        (compared ? "" : `   ${ratio.toFixed(3).padStart(10)} ${byteRatio.toFixed(3).padStart(11)}`)
-    )
+  runs.set(group.name, results)
+  console.log(`\n${group.name}: ${group.title}`)
+  for (const [bench, table] of tablesOf(group, results)) {
+    console.log(`\n${bench}\n${asText(table)}`)
   }
-  result[style.title] = rows
 }
+const judged = judge(runs)
+const seconds = Math.round((performance.now() - began) / 1000)
+console.log(`\nO(x) is the median of x less the median of the bare operation in the same style.\n`)
+console.log(asText(targetsTable(judged)))
+console.log(`\n${seconds} seconds`)
 
 if (options.json !== undefined) {
-  writeFileSync(options.json, `${JSON.stringify(result, undefined, 2)}\n`)
+  const whole = {
+    node: process.version,
+    ...settings,
+    processes,
+    seconds,
+    targets: judged,
+    groups: Object.fromEntries(runs)
+  }
+  writeFileSync(options.json, `${JSON.stringify(whole, undefined, 2)}\n`)
 }
