@@ -52,16 +52,23 @@ describe("every shape of failure against Policy.standard with its defaults", () 
 })
 
 describe("the same on sockets, with every duration divided by eight", () => {
-  const plan = { ...story, scale: 1 / 8, sickMillis: 24_000, recoveredMillis: 38_000, callsPerSecond: 6 }
-
-  // On a machine that is busy with other things the process may be held up for longer than a shortened timeout.
-  it.live("all shapes at once", () =>
-    Effect.forEach(
+  const told = (scale: number) => {
+    const plan = { ...story, scale, sickMillis: 24_000, recoveredMillis: 38_000, callsPerSecond: 6 }
+    return Effect.forEach(
       names,
       (shape) =>
         Effect.scoped(
           Effect.flatMap(socketCall(shape, plan), (call) => observe(shape, plan, call, scaled(plan.scale)))
         ),
       { concurrency: "unbounded" }
-    ).pipe(Effect.map((rows) => rows.forEach((row) => check(row, 3)))), { retry: 3, timeout: 60_000 })
+    ).pipe(Effect.map((rows) => rows.forEach((row) => check(row, 3))))
+  }
+
+  // A machine that is busy with other things may hold the process up for longer than a shortened timeout: then the story is
+  // told again, more slowly, and in the end only half as long as it is.
+  it.live("all shapes at once", () =>
+    told(1 / 8).pipe(
+      Effect.catchAllDefect(() => told(1 / 4)),
+      Effect.catchAllDefect(() => told(1 / 2))
+    ), 180_000)
 })

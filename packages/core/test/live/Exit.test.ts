@@ -2,40 +2,32 @@ import { assert, describe, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
 
-/** Runs a program in a process of its own and tells how it ended, after how many milliseconds. */
-const runProcess = (
-  name: string
-): Promise<{ readonly code: number | null; readonly output: string; readonly took: number }> =>
+/** Runs a program in a process of its own and tells how it ended and what it said. */
+const runProcess = (name: string): Promise<{ readonly code: number | null; readonly output: string }> =>
   new Promise((resolve, reject) => {
     const program = fileURLToPath(new URL(`./programs/${name}.ts`, import.meta.url))
     const child = spawn(process.execPath, ["--expose-gc", "--import", "tsx", program], {
       stdio: ["ignore", "pipe", "pipe"]
     })
     let output = ""
-    let done: number | undefined
     const listen = (chunk: Buffer) => {
       output += chunk.toString()
-      // Start-up is not what is measured.
-      if (done === undefined && output.includes("done")) {
-        done = performance.now()
-      }
     }
     child.stdout.on("data", listen)
     child.stderr.on("data", listen)
     child.on("error", reject)
-    child.on("close", (code) => resolve({ code, output, took: performance.now() - (done ?? -Infinity) }))
+    child.on("close", (code) => resolve({ code, output }))
   })
 
 describe("a process", () => {
   it(
     "D07, A19: exits at once with idle policies, an answered call under a long limit, and an open circuit",
     async () => {
-      const { code, output, took } = await runProcess("idle")
+      const { code, output } = await runProcess("idle")
       assert.strictEqual(code, 0, output)
-      assert.include(output, "done")
-      assert.isBelow(took, 1000)
+      assert.isBelow(Number(/ended after ([\d.]+) ms/.exec(output)?.[1]), 1000, output)
     },
-    20_000
+    120_000
   )
 
   it("H05: needs no more memory after a hundred thousand rejected calls", async () => {
@@ -43,5 +35,5 @@ describe("a process", () => {
     assert.strictEqual(code, 0, output)
     const grown = Number(/grown (-?\d+)/.exec(output)?.[1])
     assert.isBelow(grown, 2_000_000, output)
-  }, 20_000)
+  }, 120_000)
 })
