@@ -9,7 +9,7 @@ import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import type * as Types from "effect/Types"
 import * as Call from "./Call.js"
 import { Entrance, type Protected } from "./internal/frame.js"
-import type { Gate, Link, Part, Region, Step } from "./internal/gate.js"
+import type { FaultPlace, Gate, Link, Part, Region, Step } from "./internal/gate.js"
 import type { AnyEffect } from "./internal/runtime.js"
 import { asEffect } from "./internal/runtime.js"
 
@@ -35,21 +35,28 @@ const compile = (parts: ReadonlyArray<Part>): Region => {
       return {
         _tag: "Border",
         wrapper: part,
-        next: next ?? { _tag: "Region", gates: [], next: undefined, attemptsOnly: true, dependency }
+        next: next ?? { _tag: "Region", gates: [], faults: undefined, next: undefined, attemptsOnly: true, dependency }
       }
     }
     const gates: Array<Gate> = []
+    let faults: FaultPlace | undefined
     let limited = false
     let end = index
-    for (; end < parts.length; end++) {
+    for (; end < parts.length && faults === undefined; end++) {
       const gate = parts[end]!
+      if (gate._tag === "FaultPlace") {
+        faults = gate
+        continue
+      }
       if (gate._tag === "Wrapper" || (limited && gate.expire !== undefined)) {
         break
       }
       limited = limited || gate.expire !== undefined
       gates.push(gate)
     }
-    return { _tag: "Region", gates, next: from(end, false), attemptsOnly: false, dependency }
+    const next = from(end, false)
+    const attemptsOnly = !first && gates.length === 0 && next === undefined
+    return { _tag: "Region", gates, faults, next, attemptsOnly, dependency }
   }
   return from(0, true) as Region
 }
