@@ -13,6 +13,8 @@ const machines = [
   "TokenBucket",
   "BulkheadQueue",
   "LatencyHistogram",
+  "blastRadius",
+  "chaosDraw",
   "probeSlots",
   "stateTime",
   "ticket",

@@ -1,7 +1,9 @@
 import type * as Bulkhead from "@holdfast/core/Bulkhead"
+import type * as Chaos from "@holdfast/core/Chaos"
 import type * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Dependency from "@holdfast/core/Dependency"
 import type { DuplicateDependency } from "@holdfast/core/DependencyRegistry"
+import * as Failure from "@holdfast/core/Failure"
 import type { InvalidSettings, UnsafePolicy } from "@holdfast/core/LiveDependency"
 import type * as Policy from "@holdfast/core/Policy"
 import type * as RateLimiter from "@holdfast/core/RateLimiter"
@@ -94,6 +96,57 @@ describe("the errors of a call", () => {
     expect(Effect.flatMap(Search, (search) => search.policy())).type.toBe<
       Effect.Effect<Policy.Policy<Timeout.TimedOut | CircuitBreaker.CircuitOpen>, never, Search>
     >()
+  })
+})
+
+class Prices extends Dependency.Service<Prices>()("prices", {
+  circuitBreaker: false,
+  totalTimeout: false,
+  attemptTimeout: false,
+  chaos: true,
+  operations: {
+    quote: { chaos: { failure: () => new QuoteGone(), answer: (): Quote => ({ cents: -1 }) } },
+    list: { chaos: { answer: () => [] } },
+    ping: { chaos: false }
+  }
+}) {}
+
+class QuoteGone extends Failure.Permanent("QuoteGone")<{}> {}
+
+interface Quote {
+  readonly cents: number
+}
+
+describe("a place for faults", () => {
+  const quote = null! as Effect.Effect<Quote, "Declined">
+
+  it("adds the injected error, or its own, by operation", () => {
+    expect(quote.pipe(Prices.call)).type.toBe<Effect.Effect<Quote, "Declined" | Chaos.InjectedFailure, Prices>>()
+    expect(quote.pipe(Prices.call({ operation: "ping" }))).type.toBe<Effect.Effect<Quote, "Declined", Prices>>()
+    expect(quote.pipe(Prices.call({ operation: "quote" }))).type.toBe<
+      Effect.Effect<Quote, "Declined" | QuoteGone, Prices>
+    >()
+    expect(quote.pipe(Search.call)).type.toBe<
+      Effect.Effect<Quote, "Declined" | Timeout.TimedOut | CircuitBreaker.CircuitOpen, Search>
+    >()
+  })
+
+  it("adds the type of a wrong answer to the answer", () => {
+    expect(effect.pipe(Prices.call({ operation: "quote" }))).type.toBe<
+      Effect.Effect<string | Quote, "Declined" | QuoteGone, "Database" | Prices>
+    >()
+    const list = null! as Effect.Effect<ReadonlyArray<Quote>>
+    expect(Effect.map(list.pipe(Prices.call({ operation: "list" })), (quotes) => quotes.length)).type.toBe<
+      Effect.Effect<number, Chaos.InjectedFailure, Prices>
+    >()
+  })
+
+  it("refuses misspelt fields, of an operation too", () => {
+    expect(Dependency.Service<any>()).type.not.toBeCallableWith("prices", { chaos: { fail: () => new QuoteGone() } })
+    expect(Dependency.Service<any>()).type.not.toBeCallableWith("prices", {
+      operations: { quote: { chaos: { answers: () => 0 } } }
+    })
+    expect(Dependency.Service<any>()).type.not.toBeCallableWith("prices", { chaos: { failure: () => "gone" } })
   })
 })
 

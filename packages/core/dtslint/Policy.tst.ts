@@ -1,5 +1,8 @@
 import type * as Bulkhead from "@holdfast/core/Bulkhead"
+import type * as Call from "@holdfast/core/Call"
+import * as Chaos from "@holdfast/core/Chaos"
 import type * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as Failure from "@holdfast/core/Failure"
 import * as Policy from "@holdfast/core/Policy"
 import type * as RateLimiter from "@holdfast/core/RateLimiter"
 import * as Retry from "@holdfast/core/Retry"
@@ -12,6 +15,11 @@ type TimedOut = Timeout.TimedOut
 type BulkheadFull = Bulkhead.BulkheadFull
 type CircuitOpen = CircuitBreaker.CircuitOpen
 type RateLimited = RateLimiter.RateLimited
+
+type InjectedFailure = Chaos.InjectedFailure
+
+class PaymentBusy extends Failure.Retryable("PaymentBusy")<{}> {}
+class PaymentGone extends Failure.Permanent("PaymentGone")<{ readonly attempt: number }> {}
 
 /** The errors of the policy that an effect builds. */
 type Errors<E> = E extends Effect.Effect<Policy.Standard<infer Added>> ? Added : "no standard policy"
@@ -72,7 +80,9 @@ describe("Policy.standard", () => {
 
   it("options that are known at run time only give the full union", () => {
     const wide = null! as Policy.StandardOptions
-    expect(errors(Policy.standard("a", wide))).type.toBe<TimedOut | CircuitOpen | BulkheadFull | RateLimited>()
+    expect(errors(Policy.standard("a", wide))).type.toBe<
+      TimedOut | CircuitOpen | BulkheadFull | RateLimited | InjectedFailure
+    >()
     const perhaps = null! as { readonly bulkhead: { readonly maxConcurrent: number } | false }
     expect(errors(Policy.standard("a", perhaps))).type.toBe<TimedOut | CircuitOpen | BulkheadFull>()
     const optional = null! as { readonly rateLimiter?: { readonly rate: number } }
@@ -112,6 +122,41 @@ describe("Policy.standard", () => {
     expect(Policy.standard).type.not.toBeCallableWith("a", { totalTimeout: "soon" })
     expect(Policy.standard).type.not.toBeCallableWith("a", { retry: null })
     expect(Policy.standard).type.not.toBeCallableWith()
+  })
+})
+
+describe("the place for faults", () => {
+  it("adds no error where it is not declared, and the injected one where it is", () => {
+    expect(errors(Policy.standard("a", { ...off, chaos: true }))).type.toBe<InjectedFailure>()
+    expect(errors(Policy.standard("a", { ...off, chaos: {} }))).type.toBe<InjectedFailure>()
+    expect(errors(Policy.standard("a", { ...off, chaos: false }))).type.toBe<never>()
+    expect(errors(Policy.standard("a", { ...off, chaos: undefined }))).type.toBe<never>()
+    expect(errors(Policy.standard("a", { chaos: true }))).type.toBe<TimedOut | CircuitOpen | InjectedFailure>()
+    const perhaps = null! as { readonly chaos?: boolean }
+    expect(errors(Policy.standard("a", perhaps))).type.toBe<TimedOut | CircuitOpen | InjectedFailure>()
+  })
+
+  it("has the error of its own, if it declares one, and a wrong answer adds none", () => {
+    const failure = () => new PaymentBusy()
+    expect(errors(Policy.standard("a", { ...off, chaos: { failure } }))).type.toBe<PaymentBusy>()
+    expect(
+      errors(Policy.standard("a", { ...off, chaos: { failure: (call) => new PaymentGone({ attempt: call.attempt }) } }))
+    ).type.toBe<PaymentGone>()
+    expect(errors(Policy.standard("a", { ...off, chaos: { answer: () => 0 } }))).type.toBe<InjectedFailure>()
+    expect(Chaos.make()).type.toBe<Policy.Policy<InjectedFailure>>()
+    expect(Chaos.make({ failure })).type.toBe<Policy.Policy<PaymentBusy>>()
+    expect(Chaos.make({ dependency: "payments", answer: () => 0 })).type.toBe<Policy.Policy<InjectedFailure>>()
+  })
+
+  it("knows the call, and refuses errors without a tag and fields that there are not", () => {
+    expect(Policy.standard).type.toBeCallableWith("a", { chaos: { answer: (call: Call.Call) => call.attempt } })
+    expect(Policy.standard).type.not.toBeCallableWith("a", { chaos: { failure: () => "busy" } })
+    expect(Policy.standard).type.not.toBeCallableWith("a", { chaos: { failure: new PaymentBusy() } })
+    expect(Policy.standard).type.not.toBeCallableWith("a", { chaos: { answers: () => 0 } })
+    expect(Policy.standard).type.not.toBeCallableWith("a", { chaos: { name: "mine" } })
+    expect(Policy.standard).type.not.toBeCallableWith("a", { chaos: "on" })
+    expect(Chaos.make).type.not.toBeCallableWith({ failure: () => "busy" })
+    expect(Chaos.make).type.not.toBeCallableWith({ fails: () => new PaymentBusy() })
   })
 })
 

@@ -9,10 +9,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as Call from "./Call.js"
+import type * as Chaos from "./Chaos.js"
 import { DependencyRegistry, type DuplicateDependency } from "./DependencyRegistry.js"
 import * as DependencyConfig from "./internal/dependencyConfig.js"
 import * as DependencyControl from "./internal/dependencyControl.js"
 import { changed, declared, type Settings, slotNames } from "./internal/dependencySlots.js"
+import { variable } from "./internal/settingsReader.js"
 import type * as Lint from "./Lint.js"
 import { InvalidSettings, type LiveDependency, type UnsafePolicy } from "./LiveDependency.js"
 import { InvalidOptions, Validation } from "./Options.js"
@@ -27,7 +29,9 @@ import type * as Policy from "./Policy.js"
  * @since 0.1.0
  * @category models
  */
-export interface OperationOptions extends Omit<Policy.StandardOptions, "classify"> {
+export interface OperationOptions<Injected extends { readonly _tag: string } = Chaos.InjectedFailure>
+  extends Omit<Policy.StandardOptions<Injected>, "classify">
+{
   /** May calls of this operation be made twice? Default `true`. A fact given with the call goes first. */
   readonly repeatable?: boolean | undefined
   /** Default `important`. A fact given with the call goes first. */
@@ -42,9 +46,11 @@ export interface OperationOptions extends Omit<Policy.StandardOptions, "classify
  * @since 0.1.0
  * @category models
  */
-export interface Options extends Policy.StandardOptions {
+export interface Options<Injected extends { readonly _tag: string } = Chaos.InjectedFailure>
+  extends Policy.StandardOptions<Injected>
+{
   /** By name. Once there are any, a call can only name one of these; `{}` declares one that differs in nothing. */
-  readonly operations?: { readonly [operation: string]: OperationOptions } | undefined
+  readonly operations?: { readonly [operation: string]: OperationOptions<Injected> } | undefined
   /** What lies around the dependency: the promise to the user, the pool under it. The linter checks the policies against it. */
   readonly lint?: Lint.Context | undefined
 }
@@ -85,7 +91,20 @@ type Under<O, Operation> = O extends { readonly operations: infer Operations }
 export type ErrorOf<O, Operation = undefined> = ErrorOfEach<Under<O, Operation>>
 
 /** For a call that may be of several operations, the errors of all. */
-type ErrorOfEach<O> = O extends unknown ? Policy.SlotErrors[SlotsOn<O>] : never
+type ErrorOfEach<O> = O extends unknown
+  ? Policy.SlotErrors[SlotsOn<O>] | ("chaos" extends keyof O ? Chaos.FailureOf<O["chaos" & keyof O]> : never)
+  : never
+
+/**
+ * The wrong answers that a dependency with these options may give while chaos is on: none, unless a place for faults declares one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type AnswerOf<O, Operation = undefined> = AnswerOfEach<Under<O, Operation>>
+
+type AnswerOfEach<O> = O extends unknown ? "chaos" extends keyof O ? Chaos.AnswerOf<O["chaos" & keyof O]> : never
+  : never
 
 /** A record with the known fields only: `const O extends Options` alone would accept misspelt ones. */
 type Known<Given, Allowed> = {
@@ -93,10 +112,11 @@ type Known<Given, Allowed> = {
 }
 
 type KnownSlots<O, Allowed> = {
-  [K in keyof O]: K extends "bulkhead" | "circuitBreaker" | "retry" | "rateLimiter"
-    ? O[K] extends false | undefined ? O[K] : Known<O[K], Exclude<Policy.StandardOptions[K], false | undefined>>
+  [K in keyof O]: K extends "bulkhead" | "circuitBreaker" | "retry" | "rateLimiter" | "chaos"
+    ? O[K] extends boolean | undefined ? O[K]
+    : Known<O[K], Exclude<Policy.StandardOptions<any>[K], boolean | undefined>>
     : K extends "lint" ? Known<O[K], Lint.Context>
-    : K extends "operations" ? { [Operation in keyof O[K]]: KnownSlots<O[K][Operation], OperationOptions> }
+    : K extends "operations" ? { [Operation in keyof O[K]]: KnownSlots<O[K][Operation], OperationOptions<any>> }
     : K extends keyof Allowed ? Allowed[K]
     : never
 }
@@ -104,8 +124,10 @@ type KnownSlots<O, Allowed> = {
 type FactsOperation<F> = F extends { readonly operation: infer Operation } ? Operation : undefined
 
 type Applied<Self, O, X> = [X] extends [Effect.Effect<infer A, infer E, infer R>] ?
-  Effect.Effect<A, E | ErrorOf<O>, R | Self> :
-  <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ErrorOf<O, FactsOperation<X>>, R | Self>
+  Effect.Effect<A | AnswerOf<O>, E | ErrorOf<O>, R | Self> :
+  <A, E, R>(
+    effect: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A | AnswerOf<O, FactsOperation<X>>, E | ErrorOf<O, FactsOperation<X>>, R | Self>
 
 /**
  * Runs an effect as a call to a dependency: `effect.pipe(Payments.call)`, or with facts about it
@@ -159,7 +181,7 @@ export interface ServiceClass<Self, Name extends string, O>
   ) => Layer.Layer<Self, DuplicateDependency | UnsafePolicy | InvalidSettings | ConfigError.ConfigError>
 }
 
-const settingsOf = (options: Options): Settings => ({
+const settingsOf = (options: Options<any>): Settings => ({
   slots: declared(options, false),
   operations: new Map(
     Object.entries(options.operations ?? {}).map(([operation, own]) => [operation, declared(own, true)])
@@ -172,7 +194,7 @@ const settingsOf = (options: Options): Settings => ({
 })
 
 /** What no piece checks for itself. */
-const checkDeclaration = (name: string, options: Options): void => {
+const checkDeclaration = (name: string, options: Options<any>): void => {
   const check = new Validation(`Dependency ${name}`)
   check.text("name", name)
   check.record(options, [...slotNames, "classify", "operations", "lint"])
@@ -206,7 +228,7 @@ const checkDeclaration = (name: string, options: Options): void => {
 }
 
 /** The settings of the declaration; a wrong declaration is a bug. */
-const settled = (name: string, options: Options): Effect.Effect<Settings> =>
+const settled = (name: string, options: Options<any>): Effect.Effect<Settings> =>
   Effect.gen(function*() {
     checkDeclaration(name, options)
     const settings = settingsOf(options)
@@ -218,7 +240,7 @@ const settled = (name: string, options: Options): Effect.Effect<Settings> =>
 
 const configured = (
   name: string,
-  options: Options,
+  options: Options<any>,
   prefix: string
 ): Effect.Effect<Settings, InvalidSettings | ConfigError.ConfigError> =>
   Effect.gen(function*() {
@@ -229,7 +251,7 @@ const configured = (
     for (
       const { allowed, field, value } of [...next.findings, ...(yield* DependencyControl.check(name, next.settings))]
     ) {
-      const path = `${prefix}_${DependencyConfig.variable(field)}`
+      const path = `${prefix}_${variable(field)}`
       if (!findings.some((finding) => finding.path === path)) {
         findings.push({ path, value: reading.texts.get(path) ?? value, allowed })
       }
@@ -248,7 +270,7 @@ const started = (
     return running
   })
 
-const callOf = (tag: Context.Tag<any, any>, options: Options) => {
+const callOf = (tag: Context.Tag<any, any>, options: Options<any>) => {
   const through = (facts: Call.Facts) => (effect: Effect.Effect<any, any, any>) =>
     Effect.flatMap(tag, (running: DependencyControl.Running) => running.protect(effect, facts))
   const plain = through(Call.none)
@@ -291,18 +313,18 @@ const callOf = (tag: Context.Tag<any, any>, options: Options) => {
  * @category constructors
  */
 export const Service = <Self>() =>
-<const Name extends string, const O extends Options = {}>(
+<const Name extends string, const O extends Options<any> = {}>(
   name: Name,
-  options?: O & KnownSlots<O, Options>
+  options?: O & KnownSlots<O, Options<any>>
 ): ServiceClass<Self, Name, O> => {
-  const given: Options = options ?? {}
+  const given: Options<any> = options ?? {}
   const tag: any = Context.Tag(`@holdfast/core/Dependency/${name}`)()
   // One value for each layer: layers are shared by identity.
   const layer = Layer.scoped(tag, Effect.flatMap(settled(name, given), (settings) => started(name, settings)))
   return Object.assign(tag, {
     dependency: name,
     layer,
-    layerConfig: (prefix = DependencyConfig.variable(name)) =>
+    layerConfig: (prefix = variable(name)) =>
       Layer.scoped(tag, Effect.flatMap(configured(name, given, prefix), (settings) => started(name, settings))),
     call: callOf(tag, given)
   })

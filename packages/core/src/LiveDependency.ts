@@ -32,6 +32,7 @@ export type SlotName = keyof Omit<Policy.StandardOptions, "classify">
  * | `bulkhead` | all permits and places; more permits go to those who wait at once, with fewer nobody is stopped |
  * | `circuitBreaker` | state, generation and the end of an open period; the counts of a window that keeps its shape |
  * | `rateLimiter` | each bucket keeps its share of the capacity, those who wait go on at the new rate |
+ * | `chaos` | its faults look as they were declared; it can only be switched off and on |
  *
  * @since 0.1.0
  * @category models
@@ -55,6 +56,7 @@ export interface SlotChanges {
     | (Partial<RateLimiter.Rate> & Pick<RateLimiter.Options, "maxWait" | "maxQueue" | "dryRun">)
     | false
     | undefined
+  readonly chaos?: { readonly [number: string]: never } | false | undefined
 }
 
 /**

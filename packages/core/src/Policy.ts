@@ -209,7 +209,7 @@ export {
   defaults as standardDefaults,
   /**
    * The standard stack of one dependency. The order is fixed by the slots, outermost first: total timeout, bulkhead, circuit
-   * breaker, retry, rate limiter, attempt timeout, call.
+   * breaker, retry, rate limiter, attempt timeout, place for faults, call.
    *
    * @example
    * import * as Policy from "@holdfast/core/Policy"

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import * as Bulkhead from "./Bulkhead.js"
+import * as Chaos from "./Chaos.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import type * as Failure from "./Failure.js"
 import * as Keyed from "./Keyed.js"
@@ -24,7 +25,7 @@ import * as Timeout from "./Timeout.js"
  * @since 0.1.0
  * @category models
  */
-export interface StandardOptions {
+export interface StandardOptions<Injected extends { readonly _tag: string } = Chaos.InjectedFailure> {
   /** Bounds the call with all its attempts and waits. Default 10 seconds. */
   readonly totalTimeout?: Duration.DurationInput | false | undefined
   /** How many calls run at once. Off by default: it needs your number. */
@@ -51,6 +52,8 @@ export interface StandardOptions {
     | undefined
   /** Bounds one attempt. Default 3 seconds. */
   readonly attemptTimeout?: Duration.DurationInput | false | undefined
+  /** A place for injected faults, innermost. Off by default; `true` has the faults of the toolkit. Without `Chaos.layer` nothing happens there. */
+  readonly chaos?: Chaos.Looks<Injected> | boolean | undefined
   /** What ends mean, for retry and breaker alike. Default `Failure.classify`. */
   readonly classify?: Failure.Classify | undefined
 }
@@ -79,14 +82,17 @@ type SlotsOn<O> = {
     : K & OnByDefault
 }[keyof SlotErrors]
 
+/** How the place for faults is declared. */
+type PlaceOf<O> = "chaos" extends keyof O ? O["chaos" & keyof O] : false
+
 /** A record with the known fields only: `const O extends Options` alone would accept misspelt ones. */
 type Known<Given, Allowed> = {
   [K in keyof Given]: K extends keyof Allowed ? Allowed[K] : never
 }
 
 type KnownSlots<O> = {
-  [K in keyof O]: K extends "bulkhead" | "circuitBreaker" | "retry" | "rateLimiter"
-    ? O[K] extends false | undefined ? O[K] : Known<O[K], Exclude<StandardOptions[K], false | undefined>>
+  [K in keyof O]: K extends "bulkhead" | "circuitBreaker" | "retry" | "rateLimiter" | "chaos"
+    ? O[K] extends boolean | undefined ? O[K] : Known<O[K], Exclude<StandardOptions<any>[K], boolean | undefined>>
     : K extends keyof StandardOptions ? StandardOptions[K]
     : never
 }
@@ -166,6 +172,7 @@ const slotNames = [
   "retry",
   "rateLimiter",
   "attemptTimeout",
+  "chaos",
   "classify"
 ]
 
@@ -193,6 +200,7 @@ export const inOrder = (
     readonly retry?: Step.Policy<any, any> | undefined
     readonly rateLimiter?: Step.Policy<any, any> | undefined
     readonly attemptTimeout?: Step.Policy<any, any> | undefined
+    readonly chaos?: Step.Policy<any, any> | undefined
   },
   breakerScope: Place,
   limiterScope: Place
@@ -205,7 +213,8 @@ export const inOrder = (
     pieces.retry,
     breakerScope === "attempt" ? pieces.circuitBreaker : undefined,
     limiterScope === "attempt" ? pieces.rateLimiter : undefined,
-    pieces.attemptTimeout
+    pieces.attemptTimeout,
+    pieces.chaos
   ]
   return Step.policy(layers.flatMap((layer) => layer === undefined ? [] : Step.partsOf(layer)))
 }
@@ -241,7 +250,7 @@ const warnOfTwins = (name: string, policy: Step.Policy<any, any>): Effect.Effect
 
 /**
  * The standard stack of one dependency. The order is fixed by the slots, outermost first: total timeout, bulkhead, circuit breaker,
- * retry, rate limiter, attempt timeout, call. A fallback goes outside all of it.
+ * retry, rate limiter, attempt timeout, place for faults, call. A fallback goes outside all of it.
  *
  * It is an effect because breaker, bulkhead, limiter and budget are state: build it once per dependency and keep it. The error
  * type has exactly the errors of the slots that are on.
@@ -263,12 +272,12 @@ const warnOfTwins = (name: string, policy: Step.Policy<any, any>): Effect.Effect
  * @since 0.1.0
  * @category constructors
  */
-export const make = <const O extends StandardOptions = {}>(
+export const make = <const O extends StandardOptions<any> = {}>(
   name: string,
   options?: O & KnownSlots<O>
-): Effect.Effect<Standard<SlotErrors[SlotsOn<O>]>> =>
+): Effect.Effect<Standard<SlotErrors[SlotsOn<O>] | Chaos.FailureOf<PlaceOf<O>>>> =>
   Effect.gen(function*() {
-    const given: StandardOptions = options === undefined ? {} : options
+    const given: StandardOptions<any> = options === undefined ? {} : options
     const check = new Validation("Policy.standard")
     check.text("name", name)
     check.record(given, slotNames)
@@ -344,15 +353,19 @@ export const make = <const O extends StandardOptions = {}>(
           ...piece("rateLimiter")
         })
       )
+    const looks = slot(check, given.chaos === true ? {} : given.chaos, "chaos")
+    const chaos = looks === undefined
+      ? undefined
+      : yield* part(check, "chaos", Effect.sync(() => Chaos.make({ ...looks, ...piece("chaos") })))
     check.done()
     const policy = Object.assign(
       inOrder(
-        { totalTimeout, bulkhead, circuitBreaker, retry, rateLimiter, attemptTimeout },
+        { totalTimeout, bulkhead, circuitBreaker, retry, rateLimiter, attemptTimeout, chaos },
         breakerScope,
         limiterScope
       ),
       { dependency: name, circuitBreaker, bulkhead, rateLimiter, retryBudget }
     )
     yield* warnOfTwins(name, policy)
-    return policy as unknown as Standard<SlotErrors[SlotsOn<O>]>
+    return policy as any
   })

@@ -10,7 +10,7 @@ import type * as Types from "effect/Types"
 import * as Call from "./Call.js"
 import * as Failure from "./Failure.js"
 import { Entrance, type Protected } from "./internal/frame.js"
-import type { Gate, Link, Part, Region, Step } from "./internal/gate.js"
+import type { FaultPlace, Gate, Link, Part, Region, Step } from "./internal/gate.js"
 import type { AnyEffect } from "./internal/runtime.js"
 import { asEffect } from "./internal/runtime.js"
 
@@ -38,14 +38,20 @@ const compile = (parts: ReadonlyArray<Part>): Region => {
       return {
         _tag: "Border",
         wrapper: part,
-        next: next ?? { _tag: "Region", gates: [], next: undefined, attemptsOnly: true, dependency, classify }
+        next: next ??
+          { _tag: "Region", gates: [], faults: undefined, next: undefined, attemptsOnly: true, dependency, classify }
       }
     }
     const gates: Array<Gate> = []
+    let faults: FaultPlace | undefined
     let limited = false
     let end = index
-    for (; end < parts.length; end++) {
+    for (; end < parts.length && faults === undefined; end++) {
       const gate = parts[end]!
+      if (gate._tag === "FaultPlace") {
+        faults = gate
+        continue
+      }
       if (gate._tag === "Wrapper" || (limited && gate.expire !== undefined)) {
         break
       }
@@ -54,7 +60,9 @@ const compile = (parts: ReadonlyArray<Part>): Region => {
       gates.push(gate)
     }
     const own = classify
-    return { _tag: "Region", gates, next: from(end, false), attemptsOnly: false, dependency, classify: own }
+    const next = from(end, false)
+    const attemptsOnly = !first && gates.length === 0 && next === undefined
+    return { _tag: "Region", gates, faults, next, attemptsOnly, dependency, classify: own }
   }
   return from(0, true) as Region
 }

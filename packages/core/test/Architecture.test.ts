@@ -29,8 +29,8 @@ const layers: ReadonlyArray<Layer> = [
       /^internal\/(callsInFlight|probeSlots|stateTime|ticket|tripCounters)$/
     ]
   },
-  { name: "plumbing", modules: ["Step", "Alarm", "Deadline", "ResilienceEvent", /^internal\/(?!dependency)/] },
-  { name: "parts", modules: ["Backoff", "RetryBudget"] },
+  { name: "plumbing", modules: ["Step", "Alarm", "Deadline", "ResilienceEvent", /^internal\/(?!dependency|chaos)/] },
+  { name: "parts", modules: ["Backoff", "RetryBudget", "Fault", /^internal\/chaos/] },
   {
     name: "policies",
     modules: ["Timeout", "Retry", "CircuitBreaker", "Bulkhead", "RateLimiter", "Chaos"],

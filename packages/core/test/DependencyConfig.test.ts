@@ -14,7 +14,7 @@ import * as Exit from "effect/Exit"
 import * as HashSet from "effect/HashSet"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as DependencyConfig from "../src/internal/dependencyConfig.js"
+import { variable } from "../src/internal/settingsReader.js"
 
 class Payments extends Dependency.Service<Payments>()("payments", {
   bulkhead: { maxConcurrent: 20, maxQueue: 5 },
@@ -315,11 +315,11 @@ describe("Dependency.layerConfig", () => {
     }))
 
   it("the name of a variable is the path of the field in capitals", () => {
-    assert.strictEqual(DependencyConfig.variable("retry.maxRetries"), "RETRY_MAX_RETRIES")
+    assert.strictEqual(variable("retry.maxRetries"), "RETRY_MAX_RETRIES")
     assert.strictEqual(
-      DependencyConfig.variable("operations.GET /orders/:id.totalTimeout"),
+      variable("operations.GET /orders/:id.totalTimeout"),
       "OPERATIONS_GET_ORDERS_ID_TOTAL_TIMEOUT"
     )
-    assert.strictEqual(DependencyConfig.variable("user-service"), "USER_SERVICE")
+    assert.strictEqual(variable("user-service"), "USER_SERVICE")
   })
 })

@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backoff from "@holdfast/core/Backoff"
 import * as Bulkhead from "@holdfast/core/Bulkhead"
+import * as Chaos from "@holdfast/core/Chaos"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Deadline from "@holdfast/core/Deadline"
 import * as Fallback from "@holdfast/core/Fallback"
+import * as Fault from "@holdfast/core/Fault"
 import * as Options from "@holdfast/core/Options"
 import * as Policy from "@holdfast/core/Policy"
 import * as RateLimiter from "@holdfast/core/RateLimiter"
@@ -14,6 +16,8 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 
 /** JavaScript knows no types: everything may be given. */
 type Make = (...values: ReadonlyArray<any>) => unknown
@@ -35,6 +39,9 @@ const refusalOf = (make: Make, values: ReadonlyArray<unknown>): unknown => {
 const resize: Make = (limits) =>
   Effect.flatMap(Bulkhead.make({ name: "b", maxConcurrent: 2, maxQueue: 1 }), (b) => b.resize(limits))
 const within: Make = (duration) => Deadline.within(Effect.void, duration)
+const chaosLayer: Make = (options) => Effect.scoped(Layer.build(Chaos.layer(options)))
+const inject: Make = (faults) => Effect.scoped(Chaos.inject(faults)).pipe(Effect.provide(Chaos.layer()), quiet)
+const quiet = Effect.provide(Logger.remove(Logger.defaultLogger))
 const standard: Make = (options) => Policy.standard("s", options)
 
 const rate = { threshold: 0.5, window: "10 seconds", minimumCalls: 5 }
@@ -286,6 +293,50 @@ const rows: ReadonlyArray<
   ["Fallback.cached", Fallback.cached as Make, [{ ...cache, capacity: 0 }], "capacity", "from 1"],
   ["Fallback.cached", Fallback.cached as Make, [{ ...cache, serveFor: undefined }], "serveFor", "duration"],
   ["Fallback.cached", Fallback.cached as Make, [{ ...cache, key: "id" }], "key", "function"],
+  ["Chaos.make", Chaos.make as Make, [null], "options", "record"],
+  ["Chaos.make", Chaos.make as Make, [{ failure: "busy" }], "failure", "function"],
+  ["Chaos.make", Chaos.make as Make, [{ answer: 0 }], "answer", "function"],
+  ["Chaos.make", Chaos.make as Make, [{ name: "" }], "name", "not empty"],
+  ["Chaos.make", Chaos.make as Make, [{ dependency: 1 }], "dependency", "text"],
+  ["Chaos.make", Chaos.make as Make, [{ probability: 0.1 }], "probability", "failure, answer"],
+  ["Chaos.layer", chaosLayer, [null], "options", "record"],
+  ["Chaos.layer", chaosLayer, [{ faults: 5 }], "faults", "Fault.failure()"],
+  ["Chaos.layer", chaosLayer, [{ faults: [Fault.hang(), {}] }], "faults[1]", "Fault.failure()"],
+  ["Chaos.layer", chaosLayer, [{ seed: NaN }], "seed", "number"],
+  ["Chaos.layer", chaosLayer, [{ seed: "" }], "seed", "not empty"],
+  ["Chaos.layer", chaosLayer, [{ inProduction: "yes" }], "inProduction", "true or false"],
+  ["Chaos.layer", chaosLayer, [{ blastRadius: 0.5 }], "blastRadius", "share"],
+  ["Chaos.layer", chaosLayer, [{ blastRadius: {} }], "blastRadius", "concurrent, share or injections"],
+  ["Chaos.layer", chaosLayer, [{ blastRadius: { share: 0 } }], "blastRadius.share", "above 0"],
+  ["Chaos.layer", chaosLayer, [{ blastRadius: { share: 50 } }], "blastRadius.share", "0.5 is half"],
+  ["Chaos.layer", chaosLayer, [{ blastRadius: { concurrent: 0.5 } }], "blastRadius.concurrent", "whole number"],
+  ["Chaos.layer", chaosLayer, [{ blastRadius: { injections: 0 } }], "blastRadius.injections", "from 1"],
+  ["Chaos.layer", chaosLayer, [{ blastRadius: { percent: 5 } }], "blastRadius.percent", "concurrent"],
+  ["Chaos.layer", chaosLayer, [{ fault: Fault.hang() }], "fault", "faults"],
+  ["Chaos.inject", inject, [{ dependency: "payments" }], "faults", "Fault.failure()"],
+  ["Fault.failure", Fault.failure as Make, [null], "options", "record"],
+  ["Fault.failure", Fault.failure as Make, [{ probability: 10 }], "probability", "from 0 to 1"],
+  ["Fault.failure", Fault.failure as Make, [{ probability: NaN }], "probability", "number"],
+  ["Fault.failure", Fault.failure as Make, [{ dependency: "" }], "dependency", "name of a dependency"],
+  ["Fault.failure", Fault.failure as Make, [{ dependency: [] }], "dependency", "not empty"],
+  ["Fault.failure", Fault.failure as Make, [{ dependency: ["a", 1] }], "dependency", "list of names"],
+  ["Fault.failure", Fault.failure as Make, [{ when: "charge" }], "when", "function"],
+  ["Fault.failure", Fault.failure as Make, [{ during: "1 minute" }], "during", "from and to"],
+  ["Fault.failure", Fault.failure as Make, [{ during: { from: -1 } }], "during.from", "duration"],
+  ["Fault.failure", Fault.failure as Make, [{ during: { until: 1 } }], "during.until", "from, to"],
+  ["Fault.failure", Fault.failure as Make, [{ during: { from: 5, to: 5 } }], "during.to", "later than from"],
+  ["Fault.hang", Fault.hang as Make, [{ share: 0.1 }], "share", "probability"],
+  ["Fault.defect", Fault.defect as Make, [{ probability: -1 }], "probability", "from 0"],
+  ["Fault.answer", Fault.answer as Make, [{ answer: 5 }], "answer", "no such field"],
+  ["Fault.latency", Fault.latency as Make, ["soon"], "delay", "duration"],
+  ["Fault.latency", Fault.latency as Make, [undefined], "delay", "duration"],
+  ["Fault.latency", Fault.latency as Make, [Infinity], "delay", "to 1d"],
+  ["Fault.latency", Fault.latency as Make, [{ from: 5 }], "to", "duration"],
+  ["Fault.latency", Fault.latency as Make, [{ from: 5, to: 1 }], "to", "from 5ms"],
+  ["Fault.latency", Fault.latency as Make, [{ mean: 5 }], "deviation", "duration"],
+  ["Fault.latency", Fault.latency as Make, [{ mean: 5, deviation: 1, largest: 2 }], "largest", "from 5ms"],
+  ["Fault.latency", Fault.latency as Make, [{ mean: 5, deviation: 1, sigma: 1 }], "sigma", "deviation"],
+  ["Fault.latency", Fault.latency as Make, [1, { probability: "0.1" }], "probability", "number"],
   ["Deadline.within", within, [-1], "duration", "or more"],
   ["Deadline.within", within, ["never"], "duration", "duration"],
   ["Deadline.within", within, [NaN], "duration", "duration"],
@@ -304,6 +355,11 @@ const rows: ReadonlyArray<
   ["Policy.standard", standard, [{ bulkhead: null }], "bulkhead", "or false"],
   ["Policy.standard", standard, [{ bulkhead: {} }], "bulkhead.maxConcurrent", "whole number"],
   ["Policy.standard", standard, [{ bulkhead: { maxConcurrent: 1, name: "mine" } }], "bulkhead.name", "the policy"],
+  ["Policy.standard", standard, [{ chaos: null }], "chaos", "or false"],
+  ["Policy.standard", standard, [{ chaos: 0.1 }], "chaos", "or false"],
+  ["Policy.standard", standard, [{ chaos: { failure: 5 } }], "chaos.failure", "function"],
+  ["Policy.standard", standard, [{ chaos: { probability: 0.1 } }], "chaos.probability", "failure, answer"],
+  ["Policy.standard", standard, [{ chaos: { name: "mine" } }], "chaos.name", "the policy"],
   ["Policy.standard", standard, [{ circuitBreaker: null }], "circuitBreaker", "leave it out"],
   ["Policy.standard", standard, [{ circuitBreaker: "on" }], "circuitBreaker", "or false"],
   [

@@ -728,6 +728,8 @@ describe("the type that an editor shows", () => {
       export const none = Policy.standard("a", { totalTimeout: false, attemptTimeout: false, circuitBreaker: false })
       declare const wide: Policy.StandardOptions
       export const wideOptions = Policy.standard("a", wide)
+      export const place = Policy.standard("a", { chaos: true })
+      export const ownFailure = Policy.standard("a", { chaos: { failure: () => ({ _tag: "Busy" } as const) } })
       declare const bulkhead: Policy.Policy<"full">
       export const composed = Policy.compose(Timeout.make(1), bulkhead)
     `)
@@ -735,7 +737,10 @@ describe("the type that an editor shows", () => {
       defaults: "Effect<Standard<TimedOut | CircuitOpen>, never, never>",
       all: "Effect<Standard<TimedOut | CircuitOpen | BulkheadFull | RateLimited>, never, never>",
       none: "Effect<Standard<never>, never, never>",
-      wideOptions: "Effect<Standard<TimedOut | CircuitOpen | BulkheadFull | RateLimited>, never, never>",
+      wideOptions:
+        "Effect<Standard<TimedOut | CircuitOpen | InjectedFailure | BulkheadFull | RateLimited>, never, never>",
+      place: "Effect<Standard<TimedOut | CircuitOpen | InjectedFailure>, never, never>",
+      ownFailure: "Effect<Standard<TimedOut | CircuitOpen | { readonly _tag: \"Busy\"; }>, never, never>",
       composed: "Policy<TimedOut | \"full\", never>"
     })
   }, 60_000)

@@ -56,7 +56,8 @@ export const slotNames: ReadonlyArray<SlotName> = [
   "circuitBreaker",
   "retry",
   "rateLimiter",
-  "attemptTimeout"
+  "attemptTimeout",
+  "chaos"
 ]
 
 const onByDefault: Partial<Record<SlotName, unknown>> = {
@@ -84,7 +85,8 @@ export const changeable: Partial<Record<SlotName, ReadonlyArray<string>>> = {
     "dryRun"
   ],
   retry: ["maxRetries", "schedule", "budget"],
-  rateLimiter: ["rate", "per", "capacity", "maxWait", "maxQueue", "dryRun"]
+  rateLimiter: ["rate", "per", "capacity", "maxWait", "maxQueue", "dryRun"],
+  chaos: []
 }
 
 /**
@@ -102,7 +104,7 @@ export const declared = (options: { readonly [K in SlotName]?: unknown }, ofOper
         slots[name] = { on: false, options: undefined }
       }
     } else if (given !== undefined) {
-      slots[name] = { on: true, options: given }
+      slots[name] = { on: true, options: name === "chaos" && given === true ? {} : given }
     }
   }
   return slots
@@ -168,7 +170,9 @@ const changedSlots = (
         findings.push({
           field: `${field}.${key}`,
           value,
-          allowed: `no such number; what can change is ${fields.join(", ")}`
+          allowed: fields.length === 0
+            ? "nothing: it can only be switched off and on"
+            : `no such number; what can change is ${fields.join(", ")}`
         })
       } else if (key === "budget") {
         // An operation without a budget of its own draws on that of the dependency.

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Bulkhead from "../Bulkhead.js"
+import * as Chaos from "../Chaos.js"
 import * as CircuitBreaker from "../CircuitBreaker.js"
 import type * as Failure from "../Failure.js"
 import * as Lint from "../Lint.js"
@@ -34,6 +35,7 @@ export interface Pieces {
   retryBudget?: RetryBudget.RetryBudget | undefined
   rateLimiter?: RateLimiter.RateLimiter | undefined
   attemptTimeout?: Policy.Policy.Any | undefined
+  chaos?: Policy.Policy.Any | undefined
 }
 
 /** What the pieces of one place need to know of the whole. */
@@ -88,7 +90,7 @@ const makePieces = (slots: Slots, place: Place): Effect.Effect<Pieces> =>
     const { classify, dependency, prefix } = place
     const named = (slot: string) => ({ name: `${prefix}.${slot}`, dependency })
     const pieces: Pieces = {}
-    const { attemptTimeout, bulkhead, circuitBreaker, rateLimiter, retry, totalTimeout } = slots
+    const { attemptTimeout, bulkhead, chaos, circuitBreaker, rateLimiter, retry, totalTimeout } = slots
     for (const slot of ["circuitBreaker", "rateLimiter"] as const) {
       const scope = slots[slot]?.options?.scope
       if (scope !== undefined && scope !== "call" && scope !== "attempt") {
@@ -141,6 +143,10 @@ const makePieces = (slots: Slots, place: Place): Effect.Effect<Pieces> =>
         "attemptTimeout",
         Effect.sync(() => Timeout.make(attemptTimeout.options, named("attemptTimeout")))
       )
+    }
+    if (chaos?.options !== undefined) {
+      const make = Effect.sync(() => Chaos.make({ ...chaos.options, ...named("chaos") }))
+      pieces.chaos = yield* piece(place, "chaos", make)
     }
     return pieces
   })
@@ -306,7 +312,8 @@ const policyOf = (slots: Slots, pieces: Pieces): Policy.Policy.Any => {
       circuitBreaker: on("circuitBreaker"),
       retry: on("retry"),
       rateLimiter: on("rateLimiter"),
-      attemptTimeout: on("attemptTimeout")
+      attemptTimeout: on("attemptTimeout"),
+      chaos: on("chaos")
     },
     scopeOf(slots.circuitBreaker, "call"),
     scopeOf(slots.rateLimiter, "attempt")

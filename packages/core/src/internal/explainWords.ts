@@ -117,7 +117,9 @@ const numbersOf = (step: Step): string => {
       return `rate limiter, ${Number(settings.perSecond.toPrecision(6))} per second, bursts of ${settings.capacity}` +
         (settings.maxWaitMillis > 0 ? `, waits up to ${time(settings.maxWaitMillis)}` : ", nobody waits")
     default:
-      return step.kind === "Chaos" ? "chaos, injects faults" : "a step of your own"
+      return step.kind === "Chaos"
+        ? "a place for injected faults, off unless Chaos.layer is provided"
+        : "a step of your own"
   }
 }
 

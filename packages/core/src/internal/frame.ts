@@ -76,10 +76,14 @@ const proceed = (link: Link | undefined, frame: Frame): AnyEffect => {
   }
 }
 
+/** A region without gates is there for listeners and for faults only. */
+const isLeftOut = (region: Region, frame: Frame): boolean =>
+  !frame.callState.observed && region.faults?.isActive(frame.fiber) !== true
+
 /** The next link, or the protected effect itself. */
 const following = (link: Link | undefined, frame: Frame): AnyEffect => {
   const state = frame.callState
-  if (link === undefined || (link._tag === "Region" && link.attemptsOnly && !state.observed)) {
+  if (link === undefined || (link._tag === "Region" && link.attemptsOnly && isLeftOut(link, frame))) {
     state.sends++
     const effect = frame.effect
     return typeof effect === "function" ? effect(frame.describe()) : effect
@@ -207,11 +211,19 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
     return asEffect(this)
   }
 
+  /** What is inside this region, with the faults in its way that somebody injects. */
+  private inside(): AnyEffect {
+    const { faults, next } = this.region
+    return faults === undefined || !faults.isActive(this.fiber)
+      ? proceed(next, this)
+      : faults.disturb(this, this.fiber, () => proceed(next, this))
+  }
+
   private run(): AnyEffect {
     this.phase = running
     this.began = true
     if (this.limitSlot < 0) {
-      return this.over(proceed(this.region.next, this))
+      return this.over(this.inside())
     }
     const disconnect = this.region.gates[this.limitSlot]!.disconnect === true
     const told = this.tellsDeadline ? { at: this.callState.deadline, alarms: this.alarms } : undefined
@@ -221,9 +233,9 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
       if (told !== undefined) {
         setFiberRef(this.fiber, Deadline.current, told)
       }
-      return this.over(proceed(this.region.next, this))
+      return this.over(this.inside())
     }
-    this.child = stopping.start(this.fiber, this.flags, proceed(this.region.next, this), told, disconnect)
+    this.child = stopping.start(this.fiber, this.flags, this.inside(), told, disconnect)
     if (this.rang >= 0) {
       // It rang before the child gave its thread back for the first time.
       this.child.stop()

@@ -9,7 +9,7 @@ import type * as Failure from "../Failure.js"
 import type * as Outcome from "../Outcome.js"
 import type * as ResilienceEvent from "../ResilienceEvent.js"
 import type { CallState } from "./callState.js"
-import type { AnyEffect } from "./runtime.js"
+import type { AnyEffect, AnyFiber } from "./runtime.js"
 
 /**
  * What a step of a policy is, as data: read by `explain`, `lint`, dashboards and tests.
@@ -120,11 +120,27 @@ export interface Wrapper {
  */
 export type Next = (call?: Call.Call) => AnyEffect
 
+/**
+ * A step at which faults may be put in the way of what is inside it. It is no gate and no border: it takes no slot, and while nobody
+ * injects anything the call goes on as if it were not there.
+ *
+ * @internal
+ */
+export interface FaultPlace {
+  readonly _tag: "FaultPlace"
+  readonly step: Step
+  /** Does anybody inject faults into what this fiber runs? */
+  isActive(fiber: AnyFiber): boolean
+  /** `rest` as it is, later than it would be, or something else in its place. */
+  disturb(passage: Passage, fiber: AnyFiber, rest: () => AnyEffect): AnyEffect
+}
+
 /** @internal */
-export type Part = Gate | Wrapper
+export type Part = Gate | Wrapper | FaultPlace
 
 /**
- * The compiled chain. A region is a run of adjacent gates with at most one time limit; a wrapper is a border.
+ * The compiled chain. A region is a run of adjacent gates with at most one time limit, and ends at a place for faults; a wrapper is a
+ * border.
  *
  * @internal
  */
@@ -134,8 +150,10 @@ export type Link = Region | Border
 export interface Region {
   readonly _tag: "Region"
   readonly gates: ReadonlyArray<Gate>
+  /** Inside the gates, around what comes next. */
+  readonly faults: FaultPlace | undefined
   readonly next: Link | undefined
-  /** An empty region behind the last wrapper: it is there to tell listeners of attempts, and left out without listeners. */
+  /** A region without gates behind the last wrapper: it is there to tell listeners of attempts, or for faults, else left out. */
   readonly attemptsOnly: boolean
   readonly dependency: string | undefined
   /** How its end is told where no gate of it asked: as the piece around it, or the next one inside, would see it. */
