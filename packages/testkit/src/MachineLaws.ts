@@ -98,7 +98,7 @@ export class EdgesTooSeldom extends Error {
  *
  * @example
  * import * as MachineLaws from "@holdfast/testkit/MachineLaws"
- * import * as fc from "effect/FastCheck"
+ * import * as FastCheck from "effect/FastCheck"
  *
  * MachineLaws.histories({
  *   make: () => ({ machine: { free: 2 }, model: { held: 0 } }),
