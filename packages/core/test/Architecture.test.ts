@@ -50,6 +50,8 @@ const layers: ReadonlyArray<Layer> = [
       /^internal\/dependency/,
       "DependencyRegistry",
       "Dependency",
+      "ChaosCheck",
+      "ChaosExperiment",
       "ResilienceLog",
       "Figures",
       "Health",

@@ -36,4 +36,13 @@ describe("a process", () => {
     const grown = Number(/grown (-?\d+)/.exec(output)?.[1])
     assert.isBelow(grown, 2_000_000, output)
   }, 120_000)
+
+  it("allocates no more for a call with a place for faults, while nobody injects any", async () => {
+    const { code, output } = await runProcess("placeForFaults")
+    assert.strictEqual(code, 0, output)
+    const bytes = JSON.parse(/done (.*)/.exec(output)?.[1] ?? "{}")
+    // The figures of one program differ by a few per cent from run to run; one more object of ours would be more.
+    assert.isBelow(bytes.withPlace / bytes.without, 1.1, output)
+    assert.isBelow(bytes.retryWithPlace / bytes.retry, 1.1, output)
+  }, 120_000)
 })
