@@ -1,6 +1,6 @@
 /**
- * The complete stack: every layer catches what the one before it has missed. A shop asks a real HTTP server for shipping quotes; the server has
- * a bad day, and each line of the output shows what the customer got and which layer it came from.
+ * The complete stack: every layer catches what the one before it has missed. A shop asks a real HTTP server for shipping
+ * quotes; the server has a bad day, and each line of the output shows what the customer got and which layer it came from.
  *
  * The order is fixed by the slots of the dependency, outermost first:
  *

@@ -1,8 +1,10 @@
 /**
  * Real servers on this machine for the examples: each on a free port, and gone, connections and all, when its scope closes.
  */
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as HttpApp from "@effect/platform/HttpApp"
+import type * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -21,3 +23,7 @@ export const serve = (app: HttpApp.Default<never, Scope.Scope>): Effect.Effect<s
     const { address } = server
     return address._tag === "TcpAddress" ? `http://127.0.0.1:${address.port}` : yield* Effect.dieMessage("no port")
   })
+
+/** Runs an example with an HTTP client. No spans: nobody collects them here, and they cost as much as the rest of a request. */
+export const run = <A, E>(example: Effect.Effect<A, E, HttpClient.HttpClient>): Promise<A> =>
+  Effect.runPromise(example.pipe(Effect.provide(NodeHttpClient.layerUndici), Effect.withTracerEnabled(false)))

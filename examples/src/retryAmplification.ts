@@ -1,11 +1,10 @@
 /**
- * Retry amplification: A calls B, B calls C, and each of the two makes up to three attempts. While C is down, one request of a user becomes
- * 3 x 3 = 9 requests to C, and with one more service in the chain 27. A budget of retries at each hop stops it; so does retrying in
- * one place only. Three real servers; every figure is what the server itself has counted.
+ * Retry amplification: A calls B, B calls C, and each of the two makes up to three attempts. While C is down, one request of a
+ * user becomes 3 x 3 = 9 requests to C, and with one more service in the chain 27. A budget of retries at each hop stops it; so
+ * does retrying in one place only. Three real servers; every figure is what the server itself has counted.
  *
  *     node --import tsx examples/src/retryAmplification.ts
  */
-import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Backoff from "@holdfast/core/Backoff"
@@ -15,7 +14,7 @@ import * as RetryBudget from "@holdfast/core/RetryBudget"
 import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Effect from "effect/Effect"
 import { bar, count, table } from "./drawing.js"
-import { serve } from "./loopback.js"
+import { run, serve } from "./loopback.js"
 
 /** Up to three attempts. The pause is left out: it would change when requests come, not how many. */
 const threeAttempts = (budget?: RetryBudget.RetryBudget) =>
@@ -75,7 +74,7 @@ const program = Effect.gen(function*() {
   ]))
 })
 
-await Effect.runPromise(program.pipe(Effect.provide(NodeHttpClient.layerUndici)))
+await run(program)
 
 /* Prints:
 

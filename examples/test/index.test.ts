@@ -10,7 +10,7 @@ const files = FileSystem.readdirSync(new URL("../src", import.meta.url), { recur
 const pages = files.filter((file) => /^\/\*\*[^/]*node --import tsx examples\//s.test(source(file)))
 
 const tests = FileSystem.readdirSync(new URL(".", import.meta.url))
-  .filter((file) => file.endsWith(".test.ts"))
+  .filter((file) => file.endsWith(".ts"))
   .map((file) => `${file}\n${source(`test/${file}`)}`)
   .join("\n")
 

@@ -1,5 +1,6 @@
 /**
- * Bulkhead: one dependency may hold only so many of your workers. Who finds no place is told so at once, and the neighbours notice nothing.
+ * Bulkhead: one dependency may hold only so many of your workers. Who finds no place is told so at once, and the neighbours
+ * notice nothing.
  *
  *     node --import tsx examples/src/patterns/bulkhead.ts
  */

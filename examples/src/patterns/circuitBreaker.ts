@@ -1,5 +1,6 @@
 /**
- * Circuit breaker: while a dependency is down, callers are told so at once, and it is left alone until a single probe finds it well.
+ * Circuit breaker: while a dependency is down, callers are told so at once, and it is left alone until a single probe finds it
+ * well.
  *
  *     node --import tsx examples/src/patterns/circuitBreaker.ts
  */

@@ -1,6 +1,6 @@
 /**
- * Deadline: the instant by which the answer is worth something. It travels with the fiber: limits further in are cut to what is left, waits
- * and retries that cannot be in time are not begun, and background work is let out of it.
+ * Deadline: the instant by which the answer is worth something. It travels with the fiber: limits further in are cut to what is
+ * left, waits and retries that cannot be in time are not begun, and background work is let out of it.
  *
  *     node --import tsx examples/src/patterns/deadline.ts
  */

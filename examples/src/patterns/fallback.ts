@@ -1,6 +1,6 @@
 /**
- * Fallback: an ordered hierarchy of poorer answers for a dependency that has none. Every answer knows where it comes from, so that the user
- * can be told; an answer that is too old is not served; and the hierarchy is rehearsed before it is needed.
+ * Fallback: an ordered hierarchy of poorer answers for a dependency that has none. Every answer knows where it comes from, so
+ * that the user can be told; an answer that is too old is not served; and the hierarchy is rehearsed before it is needed.
  *
  *     node --import tsx examples/src/patterns/fallback.ts
  */

@@ -1,6 +1,6 @@
 /**
- * Rate limiter: at most so many calls per time, from a bucket of tokens that fills at a steady rate. A burst empties the bucket; who finds
- * it empty learns when to come again, or waits in line.
+ * Rate limiter: at most so many calls per time, from a bucket of tokens that fills at a steady rate. A burst empties the
+ * bucket; who finds it empty learns when to come again, or waits in line.
  *
  *     node --import tsx examples/src/patterns/rateLimiter.ts
  */

@@ -1,6 +1,6 @@
 /**
- * Retry with backoff and jitter: tries again what another try may cure, each time later, and never at the same moment as everybody else.
- * What an error means is said by its base class, so nothing has to be listed at the call.
+ * Retry with backoff and jitter: tries again what another try may cure, each time later, and never at the same moment as
+ * everybody else. What an error means is said by its base class, so nothing has to be listed at the call.
  *
  *     node --import tsx examples/src/patterns/retry.ts
  */

@@ -1,7 +1,7 @@
 /**
- * Tells an example as a story: every line begins with the second at which it happens. Time is virtual, so that half a minute is over
- * in a moment, and chance is seeded, so that a story ends the same way each time. In a program of your own the last line would
- * be `Effect.runPromise(program)`, and nothing else would change.
+ * Tells an example as a story: every line begins with the second at which it happens. Time is virtual, so that half a minute is
+ * over in a moment, and chance is seeded, so that a story ends the same way each time. In a program of your own the last line
+ * would be `Effect.runPromise(program)`, and nothing else would change.
  */
 import * as VirtualClock from "@holdfast/testkit/VirtualClock"
 import * as Clock from "effect/Clock"

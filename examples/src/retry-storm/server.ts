@@ -1,5 +1,6 @@
 /**
- * The server of the storm: it works on one request after the other, keeps a short queue, and answers 503 to whoever finds the queue full.
+ * The server of the storm: it works on one request after the other, keeps a short queue, and answers 503 to whoever finds the
+ * queue full.
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

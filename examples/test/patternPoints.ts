@@ -1,8 +1,10 @@
-import { assert, describe, it } from "@effect/vitest"
-import { figures, printedInTurn, promised } from "./pages.js"
+/**
+ * What each page about one pattern is about, as a check on what it prints.
+ */
+import { assert } from "@effect/vitest"
+import { figures } from "./pages.js"
 
-/** What each page is about, as a check on what it prints. */
-const points: Readonly<Record<string, (text: string) => void>> = {
+export const points: Readonly<Record<string, (text: string) => void>> = {
   timeout: (text) => {
     const lines = text.split("\n")
     const givenBack = lines.findIndex((line) => line.includes("1.30 s  connection given back"))
@@ -53,19 +55,3 @@ const points: Readonly<Record<string, (text: string) => void>> = {
     assert.deepStrictEqual(requests, [110, 110, 400, 130, 103])
   }
 }
-
-describe("the pages about one pattern each", () => {
-  const names = Object.keys(points)
-  const pageOf = (name: string) => `src/patterns/${name}.ts`
-  const outputs = printedInTurn(names.map(pageOf))
-  // Whoever awaits it hears of a failure; until then it is nobody's.
-  outputs.catch(() => {})
-
-  for (const name of names) {
-    it(`${name} prints what it promises, to the letter, and that is what the pattern does`, async () => {
-      const text = (await outputs).get(pageOf(name))!
-      assert.strictEqual(text.trimEnd(), promised(pageOf(name)))
-      points[name]!(text)
-    }, 60_000)
-  }
-})
