@@ -6,6 +6,7 @@
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import * as Effect from "effect/Effect"
 
 /**
@@ -32,10 +33,38 @@ const names = {
   Disabled: "disabled"
 } as const
 
+type States = ReadonlyArray<readonly [name: string, state: CircuitBreaker.State]>
+
+const given = <E, R>(breakers: Breakers | Effect.Effect<Breakers, E, R>): Effect.Effect<States, E, R> =>
+  Effect.flatMap(
+    Effect.isEffect(breakers) ? breakers : Effect.succeed(breakers),
+    (present) =>
+      Effect.forEach(
+        Object.entries(present).flatMap(([name, breaker]) => breaker === undefined ? [] : [{ name, breaker }]),
+        ({ breaker, name }) => Effect.map(breaker.state.get, (state) => [name, state] as const)
+      )
+  )
+
+/** Breakers that are switched on, those that operations have for themselves as `payments.charge`. */
+const registered: Effect.Effect<States> = Effect.map(
+  DependencyRegistry.states,
+  (states) =>
+    states.flatMap(({ circuitBreaker, dependency, operations }) =>
+      [
+        { name: dependency, breaker: circuitBreaker },
+        ...Object.entries(operations).map(([operation, own]) => ({
+          name: `${dependency}.${operation}`,
+          breaker: own.circuitBreaker
+        }))
+      ].flatMap(({ breaker, name }) => breaker?.on === true ? [[name, breaker.state] as const] : [])
+    )
+)
+
 /**
  * Answers 200 with a state per dependency, whatever the states are: an open breaker is an answer and no failure of this page.
  *
- * The breakers are given as values, or as an effect where they come and go while the program runs.
+ * The breakers are given as values, or as an effect where they come and go while the program runs. Without any, they are those of the
+ * `DependencyRegistry`.
  *
  * @example
  * ```ts
@@ -56,18 +85,15 @@ const names = {
  * @category constructors
  */
 export const make = <E = never, R = never>(
-  breakers: Breakers | Effect.Effect<Breakers, E, R>
+  breakers?: Breakers | Effect.Effect<Breakers, E, R> | undefined
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.gen(function*() {
-    const present = Effect.isEffect(breakers) ? yield* breakers : breakers
-    const states: Array<readonly [string, StateName]> = []
-    for (const [dependency, breaker] of Object.entries(present)) {
-      if (breaker !== undefined) {
-        states.push([dependency, names[(yield* breaker.state.get)._tag]])
-      }
-    }
-    return HttpServerResponse.unsafeJson(Object.fromEntries(states), { headers: { "cache-control": "no-store" } })
-  })
+  Effect.map(
+    breakers === undefined ? registered : given(breakers),
+    (states) =>
+      HttpServerResponse.unsafeJson(Object.fromEntries(states.map(([name, { _tag }]) => [name, names[_tag]])), {
+        headers: { "cache-control": "no-store" }
+      })
+  )
 
 /**
  * `GET /health/dependencies` for an `HttpLayerRouter`. It names what stands behind the service: do not show it to strangers.
@@ -76,6 +102,6 @@ export const make = <E = never, R = never>(
  * @category layers
  */
 export const layerRouter = <E = never, R = never>(
-  breakers: Breakers | Effect.Effect<Breakers, E, R>,
+  breakers?: Breakers | Effect.Effect<Breakers, E, R> | undefined,
   path: HttpLayerRouter.PathInput = "/health/dependencies"
 ) => HttpLayerRouter.add("GET", path, make(breakers))

@@ -6,6 +6,8 @@ import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as ServerResponse from "@effect/platform/HttpServerResponse"
 import { assert, describe, it } from "@effect/vitest"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as Dependency from "@holdfast/core/Dependency"
+import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import * as HttpAdmission from "@holdfast/http/HttpAdmission"
 import * as HttpDependencies from "@holdfast/http/HttpDependencies"
 import * as HttpDrain from "@holdfast/http/HttpDrain"
@@ -121,6 +123,24 @@ describe("HttpDependencies", () => {
         push: "disabled"
       })
     }))
+
+  it.effect("without breakers tells of every dependency that is registered, and of operations with a breaker of their own", () =>
+    Effect.gen(function*() {
+      class Payment
+        extends Dependency.Service<Payment>()("payment", { operations: { charge: { circuitBreaker: {} } } })
+      {}
+      class Search extends Dependency.Service<Search>()("search", { circuitBreaker: false }) {}
+      const page = Effect.flatMap(HttpDependencies.make(), json)
+      assert.deepStrictEqual(yield* page, {})
+      yield* Effect.gen(function*() {
+        assert.deepStrictEqual(yield* page, { payment: "closed", "payment.charge": "closed" })
+        yield* DependencyRegistry.isolate("payment")
+        assert.deepStrictEqual(yield* page, { payment: "isolated", "payment.charge": "isolated" })
+        yield* DependencyRegistry.reconfigure("payment", { circuitBreaker: false })
+        assert.deepStrictEqual(yield* page, { "payment.charge": "isolated" })
+      }).pipe(Effect.provide(Layer.merge(Payment.layer, Search.layer)))
+      assert.deepStrictEqual(yield* page, {})
+    }).pipe(Effect.provide(DependencyRegistry.layer)))
 
   it.effect("leaves out a name that has no breaker", () =>
     Effect.gen(function*() {

@@ -4,6 +4,9 @@
  *
  * @since 0.1.0
  */
+export * as AlertRules from "./AlertRules.js"
+export * as DashboardRows from "./DashboardRows.js"
+export * as GrafanaDashboard from "./GrafanaDashboard.js"
 export * as MetricFamilies from "./MetricFamilies.js"
 export * as PrometheusText from "./PrometheusText.js"
 export * as RegistryMetrics from "./RegistryMetrics.js"

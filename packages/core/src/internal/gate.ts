@@ -129,6 +129,7 @@ export type Next = (call?: Call.Call) => AnyEffect
 export interface FaultPlace {
   readonly _tag: "FaultPlace"
   readonly step: Step
+  readonly classify?: undefined
   /** Does anybody inject faults into what this fiber runs? */
   isActive(fiber: AnyFiber): boolean
   /** `rest` as it is, later than it would be, or something else in its place. */

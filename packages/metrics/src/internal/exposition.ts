@@ -13,12 +13,24 @@ type Type = "counter" | "gauge" | "histogram" | "summary" | "untyped"
 
 type Label = readonly [name: string, value: string]
 
+/** Of a histogram or a summary: the lines above its sum and its count, by the label that tells them apart. */
+interface Distribution {
+  readonly parts: ReadonlyArray<readonly [label: string, value: number]>
+  readonly sum: number
+  readonly count: number
+}
+
+interface Series {
+  readonly labels: ReadonlyArray<Label>
+  readonly value: number | Distribution
+}
+
 interface Block {
   readonly name: string
   readonly type: Type
   readonly help: string
-  /** The lines of each series by its labels, so that no series can be there twice. */
-  readonly series: Map<string, ReadonlyArray<string>>
+  /** By their labels, so that no series can be there twice. */
+  readonly series: Map<string, Series>
 }
 
 const escapeHelp = (text: string): string => text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n")
@@ -31,18 +43,17 @@ const fit = (name: string): string => name.replace(/[^a-zA-Z0-9_]/g, "_").replac
 /** Names that begin with two underscores are Prometheus's own. */
 const fitLabel = (name: string): string => fit(name).replace(/^__+/, "_")
 
-const show = (value: number | bigint): string =>
-  value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
+const show = (value: number): string => value === Infinity ? "+Inf" : value === -Infinity ? "-Inf" : String(value)
 
 const labelText = (labels: ReadonlyArray<Label>): string =>
   labels.length === 0 ? "" : `{${labels.map(([name, value]) => `${name}="${escapeValue(value)}"`).join(",")}}`
 
 /** Of labels with one name the last counts. */
-const fitLabels = (tags: ReadonlyArray<MetricLabel.MetricLabel>, reserved: ReadonlyArray<string>): Array<Label> => {
+const fitLabels = (tags: ReadonlyArray<MetricLabel.MetricLabel>, reserved?: string): Array<Label> => {
   const labels = new Map<string, string>()
   for (const { key, value } of tags) {
     const name = fitLabel(key)
-    labels.set(reserved.includes(name) ? `label_${name}` : name, value)
+    labels.set(name === reserved ? `label_${name}` : name, value)
   }
   return [...labels]
 }
@@ -64,10 +75,59 @@ const nameOf = (key: MetricKey.MetricKey.Untyped, type: Type): string => {
   return type === "counter" && !name.endsWith("_total") ? `${name}_total` : name
 }
 
+/** Only the label of its parts tells the kinds apart. */
+const partLabel = { histogram: "le", summary: "quantile" } as const
+
+const distributionOf = (
+  state: MetricState.MetricState.Histogram | MetricState.MetricState.Summary
+): Distribution => ({
+  parts: MetricState.isHistogramState(state)
+    ? [
+      ...[...state.buckets].filter(([bound]) => bound !== Infinity).map(([bound, count]) =>
+        [show(bound), count] as const
+      ),
+      ["+Inf", state.count]
+    ]
+    : state.quantiles.map(([quantile, value]) => [show(quantile), Option.getOrElse(value, () => NaN)]),
+  sum: state.sum,
+  count: state.count
+})
+
+/**
+ * Effect keeps metrics apart that only differ in their description, and histograms whose bounds are equal but not the same array. Here
+ * they are one: what was counted in two places is added up, and of two readings the later counts.
+ */
+const combine = (type: Type, one: Series["value"], two: Series["value"]): Series["value"] => {
+  if (typeof one === "number" || typeof two === "number") {
+    return type === "counter" && typeof one === "number" && typeof two === "number" ? one + two : two
+  }
+  const alike = one.parts.length === two.parts.length &&
+    one.parts.every(([label], place) => label === two.parts[place]![0])
+  return type === "histogram" && alike
+    ? {
+      parts: one.parts.map(([label, value], place) => [label, value + two.parts[place]![1]]),
+      sum: one.sum + two.sum,
+      count: one.count + two.count
+    }
+    : one
+}
+
+const linesOf = (name: string, type: Type, { labels, value }: Series): ReadonlyArray<string> => {
+  const text = labelText(labels)
+  if (typeof value === "number") {
+    return [`${name}${text} ${show(value)}`]
+  }
+  const [suffix, label] = type === "histogram" ? ["_bucket", partLabel.histogram] : ["", partLabel.summary]
+  const parts = value.parts.map(([part, count]) =>
+    `${name}${suffix}${labelText([...labels, [label, part]])} ${show(count)}`
+  )
+  return [...parts, `${name}_sum${text} ${show(value.sum)}`, `${name}_count${text} ${value.count}`]
+}
+
 /** @internal */
 export class Exposition {
   private readonly blocks = new Map<string, Block>()
-  private readonly leftOut = new Map<string, string>()
+  private readonly leftOut = new Set<string>()
 
   /** Begins a family; it is told of even if no series comes. */
   family(name: string, type: Type, help: string): Block {
@@ -76,10 +136,9 @@ export class Exposition {
     return block
   }
 
-  /** Adds a series of a family that has begun. */
+  /** Sets a series of a family that has begun. */
   sample(name: string, labels: ReadonlyArray<Label>, value: number): void {
-    const text = labelText(labels)
-    this.blocks.get(name)!.series.set(text, [`${name}${text} ${show(value)}`])
+    this.blocks.get(name)!.series.set(labelText(labels), { labels, value })
   }
 
   /** Adds a series of Effect's, and its family where there is none. */
@@ -89,47 +148,29 @@ export class Exposition {
     const block = this.blocks.get(name) ??
       this.family(name, type, Option.getOrElse(key.description, () => `The metric ${key.name}, without a description.`))
     if (block.type !== type && block.type !== "untyped") {
-      this.leftOut.set(key.name, `${type} ${key.name} is left out: ${name} is a ${block.type}`)
+      this.leftOut.add(`The ${type} ${key.name} is left out: ${name} is a ${block.type}.`)
       return
     }
     if (MetricState.isFrequencyState(state)) {
-      const labels = fitLabels(key.tags, ["key"])
+      const labels = fitLabels(key.tags, "key")
       for (const [word, count] of state.occurrences) {
-        this.add(block, [...labels, ["key", word]], (text) => [`${name}${text} ${show(count)}`])
+        this.add(block, [...labels, ["key", word]], count)
       }
-    } else if (MetricState.isHistogramState(state)) {
-      const labels = fitLabels(key.tags, ["le"])
-      this.add(block, labels, (text) => [
-        ...[...state.buckets].filter(([bound]) => bound !== Infinity).map(([bound, count]) =>
-          `${name}_bucket${labelText([...labels, ["le", show(bound)]])} ${count}`
-        ),
-        `${name}_bucket${labelText([...labels, ["le", "+Inf"]])} ${state.count}`,
-        `${name}_sum${text} ${show(state.sum)}`,
-        `${name}_count${text} ${state.count}`
-      ])
-    } else if (MetricState.isSummaryState(state)) {
-      const labels = fitLabels(key.tags, ["quantile"])
-      this.add(block, labels, (text) => [
-        ...state.quantiles.map(([quantile, value]) =>
-          `${name}${labelText([...labels, ["quantile", String(quantile)]])} ${show(Option.getOrElse(value, () => NaN))}`
-        ),
-        `${name}_sum${text} ${show(state.sum)}`,
-        `${name}_count${text} ${state.count}`
-      ])
+    } else if (type === "histogram" || type === "summary") {
+      this.add(block, fitLabels(key.tags, partLabel[type]), distributionOf(state as MetricState.MetricState.Histogram))
     } else {
+      // A `bigint` beyond 2^53 loses its last digits here, as it does in Prometheus.
       const value = MetricState.isGaugeState(state)
         ? state.value
         : (state as MetricState.MetricState.Counter<number>).count
-      this.add(block, fitLabels(key.tags, []), (text) => [`${name}${text} ${show(value)}`])
+      this.add(block, fitLabels(key.tags), Number(value))
     }
   }
 
-  /** Two metrics that differ in nothing but their description are one series here: the first is told. */
-  private add(block: Block, labels: ReadonlyArray<Label>, lines: (text: string) => ReadonlyArray<string>): void {
+  private add(block: Block, labels: ReadonlyArray<Label>, value: Series["value"]): void {
     const text = labelText(labels)
-    if (!block.series.has(text)) {
-      block.series.set(text, lines(text))
-    }
+    const known = block.series.get(text)
+    block.series.set(text, { labels, value: known === undefined ? value : combine(block.type, known.value, value) })
   }
 
   text(): string {
@@ -137,10 +178,10 @@ export class Exposition {
     for (const { help, name, series, type } of this.blocks.values()) {
       lines.push(`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} ${type}`)
       for (const text of [...series.keys()].sort()) {
-        lines.push(...series.get(text)!)
+        lines.push(...linesOf(name, type, series.get(text)!))
       }
     }
-    for (const because of this.leftOut.values()) {
+    for (const because of this.leftOut) {
       lines.push(`# ${escapeHelp(because)}`)
     }
     return `${lines.join("\n")}\n`

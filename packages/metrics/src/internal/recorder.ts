@@ -95,6 +95,8 @@ class Service {
     this.lateAnswers = seriesOf(families.lateAnswers, service)
     this.lateResults = seriesOf(families.circuitLateResults, service)
     this.fallbackSeconds = seriesOf(families.fallbackSeconds, service)
+    // Where no retried call has succeeded yet, the share of those that did is 0 and not unknown.
+    seriesOf(families.retriedCalls, service, "success")
     this.retries = new Vocabulary(
       most,
       (attempt) => new Vocabulary(most, (result) => seriesOf(families.retries, service, attempt, result))
