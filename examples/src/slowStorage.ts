@@ -23,7 +23,7 @@ import { makeWorkers } from "./demo/workers.js"
 import { printTable } from "./print.js"
 
 /** Milliseconds; at every beat as many catalog pages as pictures are asked for. Readers leave after ten seconds. */
-const day = { slowFrom: 5000, slowUntil: 65_000, end: 85_000, beat: 200, each: 5, patience: 10_000 } as const
+const day = { slowFrom: 5000, slowUntil: 65_000, end: 85_000, beat: 400, each: 10, patience: 10_000 } as const
 
 const isSlow = (now: number): boolean => now >= day.slowFrom && now < day.slowUntil
 
