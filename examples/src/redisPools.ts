@@ -38,9 +38,13 @@ const shortened = ConfigProvider.fromMap(
 
 const times = new CircuitTimes()
 
+/**
+ * How many calls Redis answered, a fallback, nobody; how long after Redis died the circuits opened, and after it was back they closed;
+ * how many connections the clients made by themselves, and how many we asked for.
+ */
 const printOutage = (title: string, rows: Effect.Effect.Success<ReturnType<typeof outage>>) =>
   printTable([
-    [title, "Redis", "fallback", "failed", "circuit open after", "closed, once back", "connected by clients", "by us"],
+    [title, "Redis", "fallback", "failed", "open after", "closed after", "clients", "we"],
     ...rows.map((
       { byClients, byUs, closedAfter, failed, fallback, name, openedAfter, redis }
     ) => [name, redis, fallback, failed, `${openedAfter} ms`, `${closedAfter} ms`, byClients, byUs])

@@ -1,12 +1,12 @@
 import { assert, it } from "vitest"
-import { figure, printedBy, row } from "../support/printed.js"
 import { describeWith } from "./peer.js"
+import { figure, printedBy, row } from "./printed.js"
 
 describeWith("/usr/bin/redis-server", "one Redis, three pools", () => {
   it(
     "analytics cannot hurt sessions, a blip is answered by what is remembered, and only who gave up is reconnected",
     async () => {
-      const printed = await printedBy(() => import("../../src/redisPools.js"))
+      const printed = await printedBy(() => import("../src/redisPools.js"))
       const [blocked, blip, long] = printed.split("\n\n")
 
       assert.deepStrictEqual(row(blocked!, "one pool").slice(1), ["50", "0 of 30"])
