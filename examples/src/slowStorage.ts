@@ -6,9 +6,10 @@
  *     node --import tsx examples/src/slowStorage.ts
  *
  * In virtual time: 85 seconds with 50 requests a second, five times over. It prints, of the slow minute, how many catalog pages were
- * answered, which need no storage at all, what became of the pictures, and what the storage held on to. Without a timeout all 200 workers
- * wait for the storage, and the catalog is gone with the pictures; a timeout brings the catalog back; the circuit breaker makes the
- * pictures fail at once; the bulkhead bounds the seconds before it opens; the fallback shows yesterday's pictures.
+ * answered, which need no storage at all, how many pictures were fresh, were yesterday's, or failed, and after how long; and how often the
+ * storage was asked, how many workers it held at once, and for how many seconds in all. Without a timeout all 200 workers wait for the
+ * storage, and the catalog is gone with the pictures; a timeout brings the catalog back; the circuit breaker makes the pictures fail at
+ * once; the bulkhead bounds the seconds before it opens; the fallback shows yesterday's pictures.
  */
 import * as Bulkhead from "@holdfast/core/Bulkhead"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
@@ -23,7 +24,7 @@ import { makeWorkers } from "./demo/workers.js"
 import { printTable } from "./print.js"
 
 /** Milliseconds; at every beat as many catalog pages as pictures are asked for. Readers leave after ten seconds. */
-const day = { slowFrom: 5000, slowUntil: 65_000, end: 85_000, beat: 200, each: 5, patience: 10_000 } as const
+const day = { slowFrom: 5000, slowUntil: 65_000, end: 85_000, beat: 400, each: 10, patience: 10_000 } as const
 
 const isSlow = (now: number): boolean => now >= day.slowFrom && now < day.slowUntil
 
@@ -137,15 +138,6 @@ const rows = await Effect.runPromise(
     ))
 )
 
-const columns = [
-  "catalog",
-  "fresh",
-  "yesterday's",
-  "failed",
-  "after",
-  "storage asked",
-  "workers held",
-  "worker-seconds"
-]
+const columns = ["catalog", "fresh", "old", "failed", "after", "asked", "held", "seconds"]
 
-await Effect.runPromise(printTable([["in the slow minute", ...columns], ...rows]))
+await Effect.runPromise(printTable([["the slow minute", ...columns], ...rows]))

@@ -6,10 +6,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Browser, chromium, type Locator, type Page, type Response } from "playwright-core"
 import { afterAll, beforeAll } from "vitest"
-import { layer } from "../../src/product-page/dependencies.js"
-import { type Limits, makeShop, priceLimits } from "../../src/product-page/shop.js"
-import { startSite } from "../../src/product-page/site.js"
-import { startUpstreams, type Upstreams } from "../../src/product-page/upstreams.js"
+import { layer } from "../src/product-page/dependencies.js"
+import { type Limits, makeShop, priceLimits } from "../src/product-page/shop.js"
+import { startSite } from "../src/product-page/site.js"
+import { startSwitchboard } from "../src/product-page/switchboard.js"
+import { startUpstreams, type Upstreams } from "../src/product-page/upstreams.js"
 import { describeWith } from "./peer.js"
 
 const executablePath = "/usr/bin/chromium"
@@ -29,6 +30,8 @@ const patient = ConfigProvider.fromMap(
 
 interface Site {
   readonly url: string
+  /** The page with the buttons that make services ill. */
+  readonly board: string
   readonly upstreams: Upstreams
 }
 
@@ -37,7 +40,8 @@ const withSite = (limits: Limits, use: (site: Site) => Promise<void>): Effect.Ef
   Effect.gen(function*() {
     const upstreams = yield* startUpstreams
     const url = yield* startSite(yield* makeShop(upstreams, limits))
-    yield* Effect.promise(() => use({ url, upstreams }))
+    const board = yield* startSwitchboard(upstreams)
+    yield* Effect.promise(() => use({ url, board, upstreams }))
   }).pipe(
     Effect.scoped,
     Effect.provide(layer),
@@ -153,6 +157,7 @@ describeWith(executablePath, "the product page in a browser", () => {
       const address = `${url}/products/beacon`
       assert.strictEqual((await fetch(address)).status, 200)
       upstreams.condition.pricing = "down"
+      await page.context().addCookies([{ name: "basket", value: "2", url }])
       // The price is served until it is a second old, and never after that.
       for (let tries = 0; (await fetch(address)).status === 200; tries++) {
         assert.isBelow(tries, 200, "an old price must not be served for ever")
@@ -167,6 +172,7 @@ describeWith(executablePath, "the product page in a browser", () => {
           "what is wrong"
         )
         await sees(alarm.getByText("You have not ordered or paid anything"), "what has not happened")
+        await sees(page.getByText("Basket: 2"), "that the basket is as it was left")
         const again = alarm.getByRole("link", { name: "Try again" })
         await sees(again, "what to do")
         assert.isTrue(
@@ -178,12 +184,14 @@ describeWith(executablePath, "the product page in a browser", () => {
     }))
 
   it.live("failed without a product: the same, in its own words; what is not sold is 404 and no failure", () =>
-    withSite(priceLimits, async ({ upstreams, url }) => {
+    withSite(priceLimits, async ({ board, upstreams, url }) => {
       await open("unknown", `${url}/products/anchor`, async (response) => {
         assert.strictEqual(response.status(), 404)
         await sees(page.getByRole("heading", { level: 1, name: "We do not sell this lamp" }), "that there is none")
       })
-      upstreams.condition.product = "gone"
+      await page.goto(board)
+      await page.getByRole("row", { name: "product" }).getByRole("button", { name: "gone" }).click()
+      assert.strictEqual(upstreams.condition.product, "gone")
       await open("no-product", `${url}/products/beacon`, async (response) => {
         assert.strictEqual(response.status(), 503)
         await sees(page.getByRole("alert").getByRole("heading", { name: "We cannot show this lamp right now" }), "why")

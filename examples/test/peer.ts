@@ -14,7 +14,7 @@ const isThere = (binary: string): boolean => {
 /** One test after the other. Where the program is missing, the suite says so and skips; under `HOLDFAST_REQUIRE_PEERS=1` that is a failure. */
 export const describeWith = (binary: string, title: string, body: () => void): void => {
   if (isThere(binary)) {
-    describe.sequential(title, body)
+    describe.sequential(title, { timeout: 120_000 }, body)
   } else if ((process.env.HOLDFAST_REQUIRE_PEERS ?? "") !== "") {
     it(`${title}: needs ${binary}`, () =>
       assert.fail(`${binary} is not there, and HOLDFAST_REQUIRE_PEERS forbids to skip`))
