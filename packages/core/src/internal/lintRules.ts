@@ -103,9 +103,11 @@ type Plan = Pick<Retrying, "retries" | "inside" | "delay">
  * @internal
  */
 export const spelled = (retry: Plan): string =>
-  `${retry.retries + 1} attempts x ${time(retry.inside)} + ${delays(retry.retries, retry.delay!)} = ${
-    time(lasting(retry))
-  }`
+  retry.retries === 0
+    ? `1 attempt x ${time(retry.inside)} = ${time(retry.inside)}`
+    : `${retry.retries + 1} attempts x ${time(retry.inside)} + ${delays(retry.retries, retry.delay!)} = ${
+      time(lasting(retry))
+    }`
 
 const lasting = (retry: Plan): number => (retry.retries + 1) * retry.inside + sum(retry.retries, retry.delay!)
 
