@@ -1,12 +1,17 @@
 /**
  * `/health/dependencies`: the state of every circuit breaker by name, for dashboards and people, never for a load balancer.
  *
+ * Where the program has a `Health`, the page tells it whole: since when, until when, how much it matters, what nobody has noticed.
+ *
  * @since 0.1.0
  */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as Health from "@holdfast/core/Health"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 
 /**
  * Breakers by the name that the page shows. A name without a breaker, such as an optional part of a dependency, is left out.
@@ -24,6 +29,43 @@ export type Breakers = { readonly [dependency: string]: Pick<CircuitBreaker.Circ
  */
 export type StateName = "closed" | "open" | "half_open" | "isolated" | "disabled"
 
+/**
+ * The page of a program with a `Health`. Instants are written as in ISO 8601, durations in seconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Page {
+  readonly status: Health.Status
+  readonly dependencies: {
+    readonly [dependency: string]: {
+      readonly status: Health.Status
+      readonly criticality: Health.DependencyHealth["criticality"]
+      readonly says: string
+      readonly since?: string
+      readonly retry_after?: number
+      readonly circuits: ReadonlyArray<{
+        readonly breaker: string
+        readonly operation?: string
+        readonly state: StateName
+        readonly since: string
+        readonly trips_last_hour: number
+        readonly trips_last_day: number
+      }>
+      readonly fallbacks: ReadonlyArray<{
+        readonly fallback: string
+        readonly active: boolean
+        readonly active_for: number
+        readonly last_served?: string
+        readonly last_rehearsed?: string
+      }>
+    }
+  }
+  /** The breakers that were given by hand. */
+  readonly circuits?: { readonly [dependency: string]: StateName }
+  readonly problems: ReadonlyArray<Health.Problem>
+}
+
 const names = {
   Closed: "closed",
   Open: "open",
@@ -32,8 +74,54 @@ const names = {
   Disabled: "disabled"
 } as const
 
+const states = (breakers: Breakers): Effect.Effect<{ readonly [dependency: string]: StateName }> =>
+  Effect.map(
+    Effect.forEach(
+      Object.entries(breakers),
+      ([dependency, breaker]) =>
+        breaker === undefined
+          ? Effect.succeed([])
+          : Effect.map(breaker.state.get, (state) => [[dependency, names[state._tag]] as const])
+    ),
+    (all) => Object.fromEntries(all.flat())
+  )
+
+const instant = <K extends string>(key: K, millis: number | undefined): { readonly [_ in K]?: string } =>
+  (millis === undefined ? {} : { [key]: new Date(millis).toISOString() }) as { readonly [_ in K]?: string }
+
+const seconds = (duration: Duration.Duration): number => Math.ceil(Duration.toSeconds(duration))
+
+const pageOf = (report: Health.Report, circuits: Page["circuits"] & {}): Page => ({
+  status: report.status,
+  dependencies: Object.fromEntries(report.dependencies.map((one) => [one.dependency, {
+    status: one.status,
+    criticality: one.criticality,
+    says: one.says,
+    ...instant("since", one.since),
+    ...(one.retryAfter === undefined ? {} : { retry_after: seconds(one.retryAfter) }),
+    circuits: one.circuits.map(({ breaker, operation, since, state, trips }) => ({
+      breaker,
+      ...(operation === undefined ? {} : { operation }),
+      state,
+      since: new Date(since).toISOString(),
+      trips_last_hour: trips.lastHour,
+      trips_last_day: trips.lastDay
+    })),
+    fallbacks: one.fallbacks.map(({ active, activeFor, fallback, lastRehearsed, lastServed }) => ({
+      fallback,
+      active,
+      active_for: seconds(activeFor),
+      ...instant("last_served", lastServed),
+      ...instant("last_rehearsed", lastRehearsed)
+    }))
+  }])),
+  ...(Object.keys(circuits).length === 0 ? {} : { circuits }),
+  problems: report.problems
+})
+
 /**
- * Answers 200 with a state per dependency, whatever the states are: an open breaker is an answer and no failure of this page.
+ * Answers 200 with a state per dependency, whatever the states are: an open breaker is an answer and no failure of this page. Where
+ * there is a `Health`, the answer is a `Page`, and the breakers may be left out.
  *
  * The breakers are given as values, or as an effect where they come and go while the program runs.
  *
@@ -56,17 +144,13 @@ const names = {
  * @category constructors
  */
 export const make = <E = never, R = never>(
-  breakers: Breakers | Effect.Effect<Breakers, E, R>
+  breakers: Breakers | Effect.Effect<Breakers, E, R> = {}
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
   Effect.gen(function*() {
-    const present = Effect.isEffect(breakers) ? yield* breakers : breakers
-    const states: Array<readonly [string, StateName]> = []
-    for (const [dependency, breaker] of Object.entries(present)) {
-      if (breaker !== undefined) {
-        states.push([dependency, names[(yield* breaker.state.get)._tag]])
-      }
-    }
-    return HttpServerResponse.unsafeJson(Object.fromEntries(states), { headers: { "cache-control": "no-store" } })
+    const circuits = yield* states(Effect.isEffect(breakers) ? yield* breakers : breakers)
+    const health = yield* Effect.serviceOption(Health.Health)
+    const body = Option.isNone(health) ? circuits : pageOf(yield* health.value.report, circuits)
+    return HttpServerResponse.unsafeJson(body, { headers: { "cache-control": "no-store" } })
   })
 
 /**
@@ -76,6 +160,14 @@ export const make = <E = never, R = never>(
  * @category layers
  */
 export const layerRouter = <E = never, R = never>(
-  breakers: Breakers | Effect.Effect<Breakers, E, R>,
+  breakers: Breakers | Effect.Effect<Breakers, E, R> = {},
   path: HttpLayerRouter.PathInput = "/health/dependencies"
-) => HttpLayerRouter.add("GET", path, make(breakers))
+) =>
+  HttpLayerRouter.use((router) =>
+    Effect.flatMap(Effect.serviceOption(Health.Health), (health) =>
+      router.add(
+        "GET",
+        path,
+        Option.isNone(health) ? make(breakers) : Effect.provideService(make(breakers), Health.Health, health.value)
+      ))
+  )
