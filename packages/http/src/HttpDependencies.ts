@@ -1,13 +1,18 @@
 /**
  * `/health/dependencies`: the state of every circuit breaker by name, for dashboards and people, never for a load balancer.
  *
+ * Where the program has a `Health`, the page tells it whole: since when, until when, how much it matters, what nobody has noticed.
+ *
  * @since 0.1.0
  */
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import type * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
+import * as Health from "@holdfast/core/Health"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 
 /**
  * Breakers by the name that the page shows. A name without a breaker, such as an optional part of a dependency, is left out.
@@ -25,6 +30,43 @@ export type Breakers = { readonly [dependency: string]: Pick<CircuitBreaker.Circ
  */
 export type StateName = "closed" | "open" | "half_open" | "isolated" | "disabled"
 
+/**
+ * The page of a program with a `Health`. Instants are written as in ISO 8601, durations in seconds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Page {
+  readonly status: Health.Status
+  readonly dependencies: {
+    readonly [dependency: string]: {
+      readonly status: Health.Status
+      readonly criticality: Health.DependencyHealth["criticality"]
+      readonly says: string
+      readonly since?: string
+      readonly retry_after?: number
+      readonly circuits: ReadonlyArray<{
+        readonly breaker: string
+        readonly operation?: string
+        readonly state: StateName
+        readonly since: string
+        readonly trips_last_hour: number
+        readonly trips_last_day: number
+      }>
+      readonly fallbacks: ReadonlyArray<{
+        readonly fallback: string
+        readonly active: boolean
+        readonly active_for: number
+        readonly last_served?: string
+        readonly last_rehearsed?: string
+      }>
+    }
+  }
+  /** The breakers that were given by hand. */
+  readonly circuits?: { readonly [dependency: string]: StateName }
+  readonly problems: ReadonlyArray<Health.Problem>
+}
+
 const names = {
   Closed: "closed",
   Open: "open",
@@ -33,15 +75,20 @@ const names = {
   Disabled: "disabled"
 } as const
 
-type States = ReadonlyArray<readonly [name: string, state: CircuitBreaker.State]>
+interface States {
+  readonly [name: string]: StateName
+}
 
 const given = <E, R>(breakers: Breakers | Effect.Effect<Breakers, E, R>): Effect.Effect<States, E, R> =>
   Effect.flatMap(
     Effect.isEffect(breakers) ? breakers : Effect.succeed(breakers),
     (present) =>
-      Effect.forEach(
-        Object.entries(present).flatMap(([name, breaker]) => breaker === undefined ? [] : [{ name, breaker }]),
-        ({ breaker, name }) => Effect.map(breaker.state.get, (state) => [name, state] as const)
+      Effect.map(
+        Effect.forEach(
+          Object.entries(present).flatMap(([name, breaker]) => breaker === undefined ? [] : [{ name, breaker }]),
+          ({ breaker, name }) => Effect.map(breaker.state.get, (state) => [name, names[state._tag]] as const)
+        ),
+        (all) => Object.fromEntries(all)
       )
   )
 
@@ -49,22 +96,56 @@ const given = <E, R>(breakers: Breakers | Effect.Effect<Breakers, E, R>): Effect
 const registered: Effect.Effect<States> = Effect.map(
   DependencyRegistry.states,
   (states) =>
-    states.flatMap(({ circuitBreaker, dependency, operations }) =>
+    Object.fromEntries(states.flatMap(({ circuitBreaker, dependency, operations }) =>
       [
         { name: dependency, breaker: circuitBreaker },
         ...Object.entries(operations).map(([operation, own]) => ({
           name: `${dependency}.${operation}`,
           breaker: own.circuitBreaker
         }))
-      ].flatMap(({ breaker, name }) => breaker?.on === true ? [[name, breaker.state] as const] : [])
-    )
+      ].flatMap(({ breaker, name }) => breaker?.on === true ? [[name, names[breaker.state._tag]] as const] : [])
+    ))
 )
 
+const instant = <K extends string>(key: K, millis: number | undefined): { readonly [_ in K]?: string } =>
+  (millis === undefined ? {} : { [key]: new Date(millis).toISOString() }) as { readonly [_ in K]?: string }
+
+const seconds = (duration: Duration.Duration): number => Math.ceil(Duration.toSeconds(duration))
+
+const pageOf = (report: Health.Report, circuits: Page["circuits"] & {}): Page => ({
+  status: report.status,
+  dependencies: Object.fromEntries(report.dependencies.map((one) => [one.dependency, {
+    status: one.status,
+    criticality: one.criticality,
+    says: one.says,
+    ...instant("since", one.since),
+    ...(one.retryAfter === undefined ? {} : { retry_after: seconds(one.retryAfter) }),
+    circuits: one.circuits.map(({ breaker, operation, since, state, trips }) => ({
+      breaker,
+      ...(operation === undefined ? {} : { operation }),
+      state,
+      since: new Date(since).toISOString(),
+      trips_last_hour: trips.lastHour,
+      trips_last_day: trips.lastDay
+    })),
+    fallbacks: one.fallbacks.map(({ active, activeFor, fallback, lastRehearsed, lastServed }) => ({
+      fallback,
+      active,
+      active_for: seconds(activeFor),
+      ...instant("last_served", lastServed),
+      ...instant("last_rehearsed", lastRehearsed)
+    }))
+  }])),
+  ...(Object.keys(circuits).length === 0 ? {} : { circuits }),
+  problems: report.problems
+})
+
 /**
- * Answers 200 with a state per dependency, whatever the states are: an open breaker is an answer and no failure of this page.
+ * Answers 200 with a state per dependency, whatever the states are: an open breaker is an answer and no failure of this page. Where
+ * there is a `Health`, the answer is a `Page`.
  *
  * The breakers are given as values, or as an effect where they come and go while the program runs. Without any, they are those of the
- * `DependencyRegistry`.
+ * `DependencyRegistry`, which a `Health` reports on anyway.
  *
  * @example
  * ```ts
@@ -87,13 +168,14 @@ const registered: Effect.Effect<States> = Effect.map(
 export const make = <E = never, R = never>(
   breakers?: Breakers | Effect.Effect<Breakers, E, R> | undefined
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, E, R> =>
-  Effect.map(
-    breakers === undefined ? registered : given(breakers),
-    (states) =>
-      HttpServerResponse.unsafeJson(Object.fromEntries(states.map(([name, { _tag }]) => [name, names[_tag]])), {
-        headers: { "cache-control": "no-store" }
-      })
-  )
+  Effect.gen(function*() {
+    const circuits = breakers === undefined ? undefined : yield* given(breakers)
+    const health = yield* Effect.serviceOption(Health.Health)
+    const body = Option.isSome(health)
+      ? pageOf(yield* health.value.report, circuits ?? {})
+      : circuits ?? (yield* registered)
+    return HttpServerResponse.unsafeJson(body, { headers: { "cache-control": "no-store" } })
+  })
 
 /**
  * `GET /health/dependencies` for an `HttpLayerRouter`. It names what stands behind the service: do not show it to strangers.
@@ -104,4 +186,12 @@ export const make = <E = never, R = never>(
 export const layerRouter = <E = never, R = never>(
   breakers?: Breakers | Effect.Effect<Breakers, E, R> | undefined,
   path: HttpLayerRouter.PathInput = "/health/dependencies"
-) => HttpLayerRouter.add("GET", path, make(breakers))
+) =>
+  HttpLayerRouter.use((router) =>
+    Effect.flatMap(Effect.serviceOption(Health.Health), (health) =>
+      router.add(
+        "GET",
+        path,
+        Option.isNone(health) ? make(breakers) : Effect.provideService(make(breakers), Health.Health, health.value)
+      ))
+  )

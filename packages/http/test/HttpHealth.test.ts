@@ -8,6 +8,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Dependency from "@holdfast/core/Dependency"
 import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
+import * as Fallback from "@holdfast/core/Fallback"
+import * as Health from "@holdfast/core/Health"
 import * as HttpAdmission from "@holdfast/http/HttpAdmission"
 import * as HttpDependencies from "@holdfast/http/HttpDependencies"
 import * as HttpDrain from "@holdfast/http/HttpDrain"
@@ -157,4 +159,63 @@ describe("HttpDependencies", () => {
       live.payment = yield* CircuitBreaker.make({ name: "payment" })
       assert.deepStrictEqual(yield* page, { payment: "closed" })
     }))
+
+  it.effect("tells the whole where the program has a Health", () =>
+    Effect.gen(function*() {
+      const payment = yield* CircuitBreaker.make({
+        name: "payment",
+        tripPolicy: CircuitBreaker.consecutive(2),
+        openDuration: "30 seconds",
+        openJitter: 0
+      })
+      const fallback = Fallback.make({ name: "pay later", dependency: "payment", tiers: [Fallback.value("pending")] })
+      const charge = payment.with({ criticality: "critical" })(Effect.fail("down"))
+      yield* Effect.exit(charge)
+      yield* charge.pipe(fallback)
+      yield* TestClock.adjust("12500 millis")
+      const search = yield* CircuitBreaker.make({ name: "search" })
+      const page = yield* Effect.flatMap(HttpDependencies.make({ search, payment }), json)
+      assert.deepStrictEqual(page, {
+        status: "down",
+        dependencies: {
+          payment: {
+            status: "down",
+            criticality: "critical",
+            says:
+              "payment is down: its circuit opened 13 s ago after 2 failures in a row, the last: down; calls fail fast, the next " +
+              "may probe it in 18 s; the fallback pay later answers in its place. Its calls are critical.",
+            since: "1970-01-01T00:00:00.000Z",
+            retry_after: 18,
+            circuits: [{
+              breaker: "payment",
+              state: "open",
+              since: "1970-01-01T00:00:00.000Z",
+              trips_last_hour: 1,
+              trips_last_day: 1
+            }],
+            fallbacks: [{
+              fallback: "pay later",
+              active: true,
+              active_for: 0,
+              last_served: "1970-01-01T00:00:00.000Z"
+            }]
+          }
+        },
+        circuits: { search: "closed", payment: "open" },
+        problems: []
+      })
+    }).pipe(Effect.provide(Health.layer())))
+
+  it.scoped("needs no breakers then, and /health knows nothing of it", () =>
+    Effect.gen(function*() {
+      const payment = yield* CircuitBreaker.make({ name: "payment" })
+      yield* payment.isolate
+      yield* serve(Layer.mergeAll(HttpHealth.layerRouter(), HttpDependencies.layerRouter()))
+      const health = yield* HttpClient.get("/health")
+      assert.deepStrictEqual([health.status, ((yield* health.json) as any).status], [200, "healthy"])
+      const page: any = yield* (yield* HttpClient.get("/health/dependencies")).json
+      assert.deepStrictEqual([page.status, page.dependencies.payment.status], ["degraded", "down"])
+      assert.deepStrictEqual(page.problems.map(({ problem }: Health.Problem) => problem), ["isolated"])
+      assert.notProperty(page, "circuits")
+    }).pipe(Effect.provide(Health.layer()), Effect.provide(NodeHttpServer.layerTest)))
 })

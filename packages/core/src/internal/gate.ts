@@ -134,8 +134,6 @@ export interface FaultPlace {
   isActive(fiber: AnyFiber): boolean
   /** `rest` as it is, later than it would be, or something else in its place. */
   disturb(passage: Passage, fiber: AnyFiber, rest: () => AnyEffect): AnyEffect
-  /** It has no opinion on ends. */
-  readonly classify?: undefined
 }
 
 /** @internal */

@@ -95,20 +95,28 @@ export const shortest = (limits: ReadonlyArray<Placed>): Placed | undefined =>
     undefined
   )
 
-/** `3 attempts x 2 s + 1 s + 2 s = 9 s`. */
-const spelled = (retry: Retrying): string =>
-  `${retry.retries + 1} attempts x ${time(retry.inside)} + ${delays(retry.retries, retry.delay!)} = ${
-    time(lasting(retry))
-  }`
+type Plan = Pick<Retrying, "retries" | "inside" | "delay">
 
-const lasting = (retry: Retrying): number => (retry.retries + 1) * retry.inside + sum(retry.retries, retry.delay!)
+/**
+ * `3 attempts x 2 s + 1 s + 2 s = 9 s`.
+ *
+ * @internal
+ */
+export const spelled = (retry: Plan): string =>
+  retry.retries === 0
+    ? `1 attempt x ${time(retry.inside)} = ${time(retry.inside)}`
+    : `${retry.retries + 1} attempts x ${time(retry.inside)} + ${delays(retry.retries, retry.delay!)} = ${
+      time(lasting(retry))
+    }`
+
+const lasting = (retry: Plan): number => (retry.retries + 1) * retry.inside + sum(retry.retries, retry.delay!)
 
 /**
  * What would fit instead, with the cautious figure beside it that charges a delay after the last attempt as well.
  *
  * @internal
  */
-export const fitting = (retry: Retrying, available: number): string => {
+export const fitting = (retry: Plan, available: number): string => {
   const delay = retry.delay!
   const fits = retriesThatFit(available, retry.inside, delay)
   if (fits === undefined) {

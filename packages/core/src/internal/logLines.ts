@@ -74,8 +74,12 @@ const snake = (tag: string): string => tag.replace(/([a-z0-9])([A-Z])/g, "$1_$2"
 
 const longestText = 200
 
-/** What the failure says of itself, in one line. */
-const errorText = (cause: Cause.Cause<unknown>): string => {
+/**
+ * What the failure says of itself, in one line.
+ *
+ * @internal
+ */
+export const errorText = (cause: Cause.Cause<unknown>): string => {
   const error: any = Option.getOrElse(Cause.failureOption(cause), () => Cause.squash(cause))
   const said = typeof error?.message === "string" && error.message !== "" ? error.message : error?._tag ?? String(error)
   const line = String(said).split("\n")[0]!
