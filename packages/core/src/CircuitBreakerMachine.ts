@@ -253,9 +253,8 @@ export class CircuitBreakerMachine {
         return { reason: "isolated", retryAfterMillis: undefined }
       case "HalfOpen": {
         // Without an end in sight, for want of a probe or of a time limit, nothing is promised.
-        const reclaimAt = (this.slots.oldestStart ?? Infinity) + this.config.probeTimeoutMillis
-        const retryAfterMillis = reclaimAt === Infinity ? undefined : Math.max(0, reclaimAt - clock)
-        return { reason: "probing", retryAfterMillis }
+        const left = Math.max(0, (this.slots.oldestStart ?? Infinity) + this.config.probeTimeoutMillis - clock)
+        return { reason: "probing", retryAfterMillis: left === Infinity ? undefined : left }
       }
       default:
         return { reason: "open", retryAfterMillis: Math.max(0, this.dueAt - clock) }
@@ -343,11 +342,9 @@ export class CircuitBreakerMachine {
 
   private enterFollowed(now: number, draw: () => number): number {
     this.observe(now)
-    if (this.counters.watch(now)) {
-      this.open(0, now, draw, undefined)
-      return this.enter(now, draw)
-    }
-    return Ticket.follow(this.ticket, this.counters.follow(now))
+    if (!this.counters.watch(now)) return Ticket.follow(this.ticket, this.counters.follow(now))
+    this.open(0, now, draw, undefined)
+    return this.enter(now, draw)
   }
 
   private reject(): number {

@@ -1,0 +1,57 @@
+/**
+ * Tells an event to a set of listeners, each of which may throw.
+ */
+import type * as Fiber from "effect/Fiber"
+import * as HashSet from "effect/HashSet"
+import type * as ResilienceEvent from "../ResilienceEvent.js"
+
+/**
+ * Tells an event to the listeners. A listener that throws stops no other; the others hear of it as a `PolicyFault`. Answers with what
+ * was thrown first, for whoever can log it, or with `nothingThrown`.
+ *
+ * @internal
+ */
+export const tell = (
+  to: HashSet.HashSet<ResilienceEvent.Listener>,
+  event: ResilienceEvent.ResilienceEvent,
+  fiber?: Fiber.RuntimeFiber<any, any> | undefined
+): unknown => {
+  let first: unknown = nothingThrown
+  const listeners = listed(to)
+  for (let index = 0; index < listeners.length; index++) {
+    const listener = listeners[index]!
+    try {
+      listener(event, fiber)
+    } catch (defect) {
+      if (first === nothingThrown) {
+        first = defect
+      }
+      if (event._tag !== "PolicyFault") {
+        const fault: ResilienceEvent.PolicyFault = {
+          _tag: "PolicyFault",
+          at: event.at,
+          call: event.call,
+          part: "listener",
+          defect
+        }
+        tell(HashSet.remove(to, listener), fault, fiber)
+      }
+    }
+  }
+  return first
+}
+
+// Walking a hash set costs more than most listeners do, and a program has few sets, which never change.
+const lists = new WeakMap<HashSet.HashSet<ResilienceEvent.Listener>, ReadonlyArray<ResilienceEvent.Listener>>()
+
+const listed = (set: HashSet.HashSet<ResilienceEvent.Listener>): ReadonlyArray<ResilienceEvent.Listener> => {
+  let list = lists.get(set)
+  if (list === undefined) {
+    list = [...set]
+    lists.set(set, list)
+  }
+  return list
+}
+
+/** @internal */
+export const nothingThrown: unique symbol = Symbol.for("@holdfast/core/ResilienceEvent/nothingThrown")
