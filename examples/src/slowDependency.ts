@@ -6,7 +6,6 @@
  *     node --import tsx examples/src/slowDependency.ts
  */
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Bulkhead from "@holdfast/core/Bulkhead"
 import * as Policy from "@holdfast/core/Policy"
 import * as Timeout from "@holdfast/core/Timeout"
@@ -14,7 +13,8 @@ import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { columns, count, table } from "./drawing.js"
-import { run, serve } from "./loopback.js"
+import { run } from "./loopback.js"
+import { upstream } from "./upstream.js"
 
 const threads = 200
 const slowSeconds = 30
@@ -29,8 +29,8 @@ const millis = (seconds: number) => seconds * 200
 const observe = (limit: Policy.Policy<Timeout.TimedOut>) =>
   Effect.scoped(Effect.gen(function*() {
     let takesSeconds = 0.2
-    const payments = yield* serve(
-      Effect.as(Effect.suspend(() => Effect.sleep(millis(takesSeconds))), HttpServerResponse.text("charged"))
+    const payments = yield* upstream(() =>
+      new Promise((answer) => setTimeout(answer, millis(takesSeconds), { body: "charged" }))
     )
     const client = (yield* HttpClient.HttpClient).pipe(HttpResilience.withPolicy(limit))
 
@@ -121,12 +121,12 @@ without a timeout
       |██████████████████████████████
 with a timeout of 2 s
   200 |██
-      |██
       |██▂
+      |███
       |███
 
                                               without      with
-thread-seconds                                  6,111       493
-shoppers, one a second, who left after 5 s   25 of 30   0 of 30
-lost, each of them a second of business       $20,000        $0
+thread-seconds                                  6,170       496
+shoppers, one a second, who left after 5 s   26 of 30   0 of 30
+lost, each of them a second of business       $20,800        $0
 */

@@ -14,7 +14,7 @@ export const source = (page: string): string => FileSystem.readFileSync(Path.joi
 const node = async (args: ReadonlyArray<string>): Promise<string> => {
   const { stdout } = await promisify(ChildProcess.execFile)(process.execPath, ["--import", "tsx", ...args], {
     cwd: root,
-    timeout: 150_000
+    timeout: 220_000
   })
   return stdout
 }
