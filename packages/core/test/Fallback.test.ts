@@ -1154,6 +1154,10 @@ describe("Fallback", () => {
       assert.match(invalid(() => Fallback.branch(Effect.void, { criticality: "vital" as any })), /criticality/)
       assert.match(invalid(() => Fallback.all({ product: Effect.void as any })), /product/)
       assert.match(invalid(() => Fallback.rehearse([Fallback.orElse(1)], { failures: [] })), /failures/)
+      assert.match(
+        invalid(() => Fallback.rehearse(Fallback.orElse(1) as any)),
+        /fallbacks is a function, allowed is a list/
+      )
     })
 
     it.effect("of stateful pieces are a defect when they are made", () =>

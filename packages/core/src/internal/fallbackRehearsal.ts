@@ -219,6 +219,9 @@ export const rehearse = <R>(
   options: RehearseOptions = {}
 ): Effect.Effect<Rehearsal, RehearsalFailed, R> => {
   const check = new Validation("Fallback.rehearse")
+  if (!Array.isArray(fallbacks)) {
+    check.add("fallbacks", fallbacks, "a list of fallbacks, such as [recommendations]")
+  }
   check.record(options, ["failures", "input"])
   if (options?.failures !== undefined && !(Array.isArray(options.failures) && options.failures.length > 0)) {
     check.add("failures", options.failures, "a list of one or more errors or causes")
