@@ -349,7 +349,7 @@ describe("every public combinator of core", () => {
     const source = new URL("../src/", import.meta.url)
     const named = new Set([...Object.keys(combinators), ...Object.keys(elsewhere)])
     // They read, check or speak; no effect runs through them.
-    const data = new Set(["Policy", "Explain", "Lint", "LatencyBudget", "TripPolicy"])
+    const data = new Set(["Policy", "Explain", "Lint", "LatencyBudget", "TripPolicy", "Diagnosis", "Tuning"])
     const missing: Array<string> = []
     let found = 0
     for (const file of readdirSync(source).filter((one) => one.endsWith(".ts"))) {
