@@ -4,6 +4,7 @@
  *
  *     npm run pack:try              # in a folder that is removed afterwards
  *     npm run pack:try -- --keep    # and keeps the folder, to look around in it
+ *     npm run pack:try -- --locked  # with the versions of the lock file instead of the newest ones
  */
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -16,6 +17,12 @@ const readJson = (...parts) => JSON.parse(fs.readFileSync(path.join(...parts), "
 
 /** What the READMEs tell a user to install, and what it takes to compile. */
 const beside = ["effect@3", "@effect/platform@0.97", "@effect/platform-node@0.108", "typescript@5.9", "@types/node@20"]
+  .map((wanted) => {
+    const name = wanted.slice(0, wanted.lastIndexOf("@"))
+    return process.argv.includes("--locked")
+      ? `${name}@${readJson(root, "node_modules", name, "package.json").version}`
+      : wanted
+  })
 
 // What npm puts into the environment of a script is about this repository, not about the user's folder.
 const environment = Object.fromEntries(
@@ -26,7 +33,7 @@ const run = (directory, command, ...parameters) => {
   try {
     return execFileSync(command, parameters, { cwd: directory, env: environment, encoding: "utf8", stdio: "pipe" })
   } catch (error) {
-    throw new Error(`${command} ${parameters.join(" ")}\n${error.stdout}${error.stderr}`, { cause: error })
+    throw new Error(`${command} ${parameters.join(" ")}\n${error.stdout}${error.stderr}`)
   }
 }
 
@@ -63,9 +70,8 @@ const build = () => {
 
 const pack = (tarballs) => {
   const [pnpm] = readJson(root, "package.json").packageManager.split("+")
-  return packages.map(({ directory }) => {
-    run(directory, "npx", "--yes", pnpm, "pack", "--pack-destination", tarballs)
-  })
+  const filters = packages.flatMap(({ manifest }) => ["--filter", manifest.name])
+  run(root, "npx", "--yes", pnpm, "--recursive", ...filters, "pack", "--pack-destination", tarballs)
 }
 
 const install = (directory, tarballs) => {
@@ -227,12 +233,18 @@ try {
   run(directory, process.execPath, "--no-warnings", "load.js")
   told(`imported and required ${modules.length} modules`)
 
-  const receipt = run(directory, process.execPath, "out/tenLines.js").trim()
+  const said = (file) => run(directory, process.execPath, `out/${file.replace(/ts$/, "js")}`).trim()
+  for (const file of Object.keys(sources).filter((name) => name.startsWith("readme-"))) said(file)
+  told("ran what the READMEs of the packages show")
+  const receipt = said("tenLines.ts")
   expect("the ten lines", receipt === "{\"order\":\"o-1\",\"paid\":true}", receipt)
   told(`ran the ten lines: ${receipt}`)
-  const answer = run(directory, process.execPath, "out/client.js").trim()
+  const answer = said("client.ts")
   expect("the protected client", answer === "{\"status\":200,\"body\":\"charged\",\"requests\":3}", answer)
   told(`called a server that was busy twice: ${answer}`)
+} catch (error) {
+  console.error(`\nThe packages do not hold what they promise:\n${error.message}`)
+  process.exitCode = 1
 } finally {
   if (process.argv.includes("--keep")) console.log(`kept ${place}`)
   else fs.rmSync(place, { recursive: true, force: true })
