@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as FaultProxies from "./FaultProxies.js"
 export * as FaultProxy from "./FaultProxy.js"
 export * as MachineLaws from "./MachineLaws.js"
 export * as OperationSweep from "./OperationSweep.js"

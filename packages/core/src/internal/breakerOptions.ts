@@ -11,7 +11,6 @@ import { Validation } from "../Options.js"
 import * as TripPolicy from "../TripPolicy.js"
 import * as Window from "../Window.js"
 
-/** @internal */
 export type WindowInput = Duration.DurationInput | { readonly calls: number }
 
 const windowOf = (check: Validation, input: unknown): Window.Window => {
@@ -47,7 +46,6 @@ const isTripPolicy = (value: unknown): value is TripPolicy.TripPolicy =>
 
 const aTripPolicy = "a trip policy, such as CircuitBreaker.consecutive(5)"
 
-/** @internal */
 export const consecutive = (failures: number): TripPolicy.TripPolicy => {
   const check = new Validation("CircuitBreaker.consecutive")
   check.whole("failures", failures, 1)
@@ -55,7 +53,6 @@ export const consecutive = (failures: number): TripPolicy.TripPolicy => {
   return TripPolicy.consecutive(failures)
 }
 
-/** @internal */
 export const failureRate = (options: {
   /** From above 0 to 1; 0.5 is half. */
   readonly threshold: number
@@ -71,7 +68,6 @@ export const failureRate = (options: {
   return TripPolicy.failureRate(rate)
 }
 
-/** @internal */
 export const failures = (
   count: number,
   options: { readonly within: Duration.DurationInput }
@@ -84,7 +80,6 @@ export const failures = (
   return TripPolicy.failures(count, { within })
 }
 
-/** @internal */
 export const slowCallRate = (options: {
   /** A call that takes longer is slow. */
   readonly slowerThan: Duration.DurationInput
@@ -103,7 +98,6 @@ export const slowCallRate = (options: {
   return TripPolicy.slowCallRate({ slowerThan, ...rate })
 }
 
-/** @internal */
 export const any = (...policies: ReadonlyArray<TripPolicy.TripPolicy>): TripPolicy.TripPolicy => {
   const check = new Validation("CircuitBreaker.any")
   check.whole("policies.length", policies.length, 1)
@@ -116,16 +110,13 @@ export const any = (...policies: ReadonlyArray<TripPolicy.TripPolicy>): TripPoli
   return TripPolicy.any(...policies)
 }
 
-/** @internal */
 export const defaultTripPolicy: TripPolicy.TripPolicy = TripPolicy.any(
   TripPolicy.failureRate({ threshold: 0.5, window: Window.time(30_000), minimumCalls: 20 }),
   TripPolicy.consecutive(10)
 )
 
-/** @internal */
 export const lowTraffic: TripPolicy.TripPolicy = TripPolicy.consecutive(5)
 
-/** @internal */
 export const lastTen: TripPolicy.TripPolicy = TripPolicy.failureRate({
   threshold: 0.5,
   window: Window.calls(10),

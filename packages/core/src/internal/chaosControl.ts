@@ -13,11 +13,7 @@ import { active, Injector, type LiveRule, ruleOf } from "./chaosInjector.js"
 import { format, type Report, reportOf } from "./chaosReport.js"
 import { checkFaults, noCaps, productionSign, type Start } from "./chaosSettings.js"
 
-/**
- * Nobody said that chaos may run here in production; or somebody did, but without a cap.
- *
- * @internal
- */
+/** Nobody said that chaos may run here in production; or somebody did, but without a cap. */
 export class ChaosInProduction extends Data.TaggedError("ChaosInProduction")<{
   readonly variable: string
   readonly value: string
@@ -33,20 +29,17 @@ export class ChaosInProduction extends Data.TaggedError("ChaosInProduction")<{
   }
 }
 
-/** @internal */
 export class ChaosOff extends Data.TaggedError("ChaosOff")<{}> {
   override get message(): string {
     return "Chaos is switched off: set CHAOS_ENABLED=true, or provide Chaos.layer"
   }
 }
 
-/** @internal */
 export interface Injection {
   /** How often these faults hit. */
   readonly hits: Effect.Effect<number>
 }
 
-/** @internal */
 export interface Control {
   /** Puts faults in until the scope closes. */
   readonly inject: (

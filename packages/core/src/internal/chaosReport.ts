@@ -6,7 +6,6 @@ import type { Kind } from "../Fault.js"
 import * as Fault from "../Fault.js"
 import type { Injector } from "./chaosInjector.js"
 
-/** @internal */
 export interface DependencyReport {
   /** Attempts that came by while a fault was aimed at the dependency. */
   readonly attempts: number
@@ -19,7 +18,6 @@ export interface DependencyReport {
   readonly faults: { readonly [K in Kind]: number }
 }
 
-/** @internal */
 export interface Report {
   readonly seed: string
   /** The faults that are in force, in words. */

@@ -133,6 +133,7 @@ export class Deferrals {
   private numbered = 0
   private ended = 0
 
+  /** @internal */
   constructor(settings: Settings, alarms: Alarm.Alarms, changes: PubSub.PubSub<Settlement<any, any, any>>) {
     this.settings = settings
     this.alarms = alarms
