@@ -20,20 +20,18 @@ import * as ResilienceEvent from "./ResilienceEvent.js"
  * @since 0.1.0
  * @category models
  */
-export interface Options<A, E, R> {
+export interface Options<A, E> {
   readonly name: string
   /** A sentence that can turn out to be wrong: "If search is down, the page still loads in under 2 seconds". */
   readonly hypothesis: string
   /** What is done to the system. Start with a dependency that is not critical. */
   readonly faults: Fault.Fault | ReadonlyArray<Fault.Fault>
-  /** One look at the system as a user has it: what it measures, and how it fails. It is made one after the other. */
-  readonly probe: Effect.Effect<A, E, R>
   /** What is true of a healthy system. Unless all of it holds, nothing is injected; afterwards it must come back. */
-  readonly steadyState: ReadonlyArray<Check<NoInfer<A>, NoInfer<E>>>
+  readonly steadyState: ReadonlyArray<Check<A, E>>
   /** What the hypothesis says of the system under the fault, as checks. */
-  readonly expect: ReadonlyArray<Check<NoInfer<A>, NoInfer<E>>>
+  readonly expect: ReadonlyArray<Check<A, E>>
   /** The first of these that becomes true ends the observation and takes the fault out. Looked at after every probe. */
-  readonly abortWhen?: ReadonlyArray<Check<NoInfer<A>, NoInfer<E>>> | undefined
+  readonly abortWhen?: ReadonlyArray<Check<A, E>> | undefined
   /** Probes in each phase. Default 20. */
   readonly probes?: number | undefined
   /** From one probe to the next. Default 1 second. */
@@ -118,13 +116,12 @@ interface Numbers {
   readonly recoverMillis: number
 }
 
-const read = <A, E, R>(options: Options<A, E, R>): Numbers => {
+const read = <A, E>(probe: unknown, options: Options<A, E>): Numbers => {
   const checking = new Validation("ChaosExperiment.make")
   checking.record(options, [
     "name",
     "hypothesis",
     "faults",
-    "probe",
     "steadyState",
     "expect",
     "abortWhen",
@@ -139,8 +136,8 @@ const read = <A, E, R>(options: Options<A, E, R>): Numbers => {
   if (faults.length === 0 || !faults.every(Fault.isFault)) {
     checking.add("faults", options.faults, "a fault, such as Fault.failure(), or a list of them that is not empty")
   }
-  if (!Effect.isEffect(options.probe)) {
-    checking.add("probe", options.probe, "an effect")
+  if (!Effect.isEffect(probe)) {
+    checking.add("probe", probe, "an effect")
   }
   for (const field of ["steadyState", "expect"] as const) {
     const checks: unknown = options[field]
@@ -206,7 +203,7 @@ const observe = <A, E, R>(
   })
 
 /** Probes until the last of them are as they should be; tells when the first of these was made. */
-const recover = <A, E, R>({ probe, steadyState }: Options<A, E, R>, numbers: Numbers) => {
+const recover = <A, E, R>(probe: Effect.Effect<A, E, R>, { steadyState }: Options<A, E>, numbers: Numbers) => {
   const { probes, recoverMillis } = numbers
   const last = (observations: ReadonlyArray<Observation<A, E>>) => observations.slice(-probes)
   const isBack = (observations: ReadonlyArray<Observation<A, E>>): boolean =>
@@ -225,12 +222,13 @@ const broken = (findings: ReadonlyArray<Finding>): string =>
   findings.filter(({ held }) => !held).map(({ saw, says }) => `"${says}" (${saw})`).join(", ")
 
 const runOf = <A, E, R>(
-  options: Options<A, E, R>,
+  probe: Effect.Effect<A, E, R>,
+  options: Options<A, E>,
   faults: ReadonlyArray<Fault.Fault>,
   numbers: Numbers
 ): Effect.Effect<Verdict, never, R | Chaos.Chaos> =>
   Effect.gen(function*() {
-    const { abortWhen = [], expect, hypothesis, name, probe, steadyState } = options
+    const { abortWhen = [], expect, hypothesis, name, steadyState } = options
     const start = {
       name,
       hypothesis,
@@ -262,7 +260,7 @@ const runOf = <A, E, R>(
     }
     const { hits, observations, tooLong } = under.value
     const seen = { ...steady, hits, probes: observations.length, expectations: findingsOf(expect, observations) }
-    const recoveredAfter = yield* recover(options, numbers)
+    const recoveredAfter = yield* recover(probe, options, numbers)
     const after = { ...seen, recoveredAfter }
     if (abortedBy !== undefined || tooLong) {
       const because = abortedBy === undefined ? "it took too long" : `${abortedBy.says} (${abortedBy.saw})`
@@ -289,7 +287,8 @@ const runOf = <A, E, R>(
   })
 
 /**
- * Makes an experiment. Its numbers are checked here; wrong ones are a defect `InvalidOptions`.
+ * Makes an experiment. The probe is one look at the system as a user has it: what it measures, and how it fails. Probes are made one
+ * after the other. Wrong options are a defect `InvalidOptions`.
  *
  * @example
  * import * as Chaos from "@holdfast/core/Chaos"
@@ -302,11 +301,10 @@ const runOf = <A, E, R>(
  * const search = Chaos.make({ dependency: "search" })
  * const page = Effect.succeed("results").pipe(search, Effect.orElseSucceed(() => "categories to browse"))
  *
- * const experiment = ChaosExperiment.make({
+ * const experiment = ChaosExperiment.make(page, {
  *   name: "search is down",
  *   hypothesis: "If search is down, the page loads all the same, with categories to browse.",
  *   faults: Fault.failure({ dependency: "search" }),
- *   probe: page,
  *   steadyState: [ChaosCheck.every("every page has results", ({ exit }) => Exit.isSuccess(exit) && exit.value === "results")],
  *   expect: [
  *     ChaosCheck.every("every page loads", ({ exit }) => Exit.isSuccess(exit)),
@@ -322,10 +320,13 @@ const runOf = <A, E, R>(
  * @since 0.1.0
  * @category constructors
  */
-export const make = <A, E, R>(options: Options<A, E, R>): Experiment<R> => {
-  const numbers = read(options)
+export const make = <A, E, R>(
+  probe: Effect.Effect<A, E, R>,
+  options: Options<NoInfer<A>, NoInfer<E>>
+): Experiment<R> => {
+  const numbers = read(probe, options)
   const faults = Fault.isFault(options.faults) ? [options.faults] : options.faults
-  return { name: options.name, hypothesis: options.hypothesis, faults, run: runOf(options, faults, numbers) }
+  return { name: options.name, hypothesis: options.hypothesis, faults, run: runOf(probe, options, faults, numbers) }
 }
 
 /**

@@ -32,11 +32,10 @@ const shows = (what: string) =>
     ({ exit }: ChaosCheck.Observation<string, unknown>) => Exit.isSuccess(exit) && exit.value === what
   )
 
-const options: ChaosExperiment.Options<string, unknown, never> = {
+const options: ChaosExperiment.Options<string, unknown> = {
   name: "search is down",
   hypothesis: "If search is down, the page loads all the same, with categories.",
   faults: Fault.failure({ dependency: "search" }),
-  probe: page,
   steadyState: [shows("results")],
   expect: [shows("categories"), ChaosCheck.within("every page loads within 2 seconds", "2 seconds")],
   probes: 5
@@ -44,8 +43,12 @@ const options: ChaosExperiment.Options<string, unknown, never> = {
 
 const on = Effect.provide(Chaos.layer({ seed: 1 }))
 
-const run = (changes: Partial<ChaosExperiment.Options<string, unknown, never>> = {}) =>
-  ChaosExperiment.make({ ...options, ...changes }).run.pipe(on)
+const run = (
+  changes: Partial<ChaosExperiment.Options<string, unknown>> & { readonly probe?: Effect.Effect<string, unknown> } = {}
+) => {
+  const { probe = page, ...others } = changes
+  return ChaosExperiment.make(probe, { ...options, ...others }).run.pipe(on)
+}
 
 describe("A chaos experiment", () => {
   virtual(
@@ -71,7 +74,7 @@ describe("A chaos experiment", () => {
             "  4. Observed, 5 probes",
             "     yes  every page shows categories: 5 of 5",
             "     yes  every page loads within 2 seconds: the slowest took 0",
-            "     The fault was taken out, and the steady state was back after 0",
+            "     The fault was taken out, and the steady state was back at once",
             "  5. Verdict: HELD. All that was expected held, and the steady state came back."
           ].join("\n")
         )
@@ -148,7 +151,7 @@ describe("A chaos experiment", () => {
       const verdict = yield* run({ faults: Fault.failure({ dependency: "serach" }), expect: [shows("results")] })
       assert.deepInclude(verdict, { result: "inconclusive", hits: 0 })
       assert.include(verdict.because, "The fault hit nothing")
-      const off = yield* ChaosExperiment.make(options).run.pipe(
+      const off = yield* ChaosExperiment.make(page, options).run.pipe(
         Effect.provide(Chaos.layerConfig()),
         Effect.withConfigProvider(ConfigProvider.fromMap(new Map()))
       )
@@ -157,7 +160,7 @@ describe("A chaos experiment", () => {
 
   virtual("takes the fault out when it is interrupted", () =>
     Effect.gen(function*() {
-      const fiber = yield* Effect.fork(ChaosExperiment.make({ ...options, probes: 1000, longest: "1 hour" }).run)
+      const fiber = yield* Effect.fork(ChaosExperiment.make(page, { ...options, probes: 1000, longest: "1 hour" }).run)
       yield* Effect.sleep("1010 seconds")
       assert.strictEqual(yield* page, "categories")
       yield* Fiber.interrupt(fiber)
@@ -204,9 +207,9 @@ describe("A chaos experiment", () => {
 
   virtual("fails for whoever wants a failure, with the verdict as its message", () =>
     Effect.gen(function*() {
-      const held = yield* ChaosExperiment.runOrFail(ChaosExperiment.make(options))
+      const held = yield* ChaosExperiment.runOrFail(ChaosExperiment.make(page, options))
       assert.strictEqual(held.result, "held")
-      const refuted = ChaosExperiment.make({ ...options, expect: [shows("results")] })
+      const refuted = ChaosExperiment.make(page, { ...options, expect: [shows("results")] })
       const error = yield* Effect.flip(ChaosExperiment.runOrFail(refuted))
       assert.strictEqual(error._tag, "HypothesisNotHeld")
       assert.strictEqual(error.message, error.verdict.text)
@@ -239,7 +242,6 @@ describe("A chaos experiment", () => {
       name: "",
       hypothesis: 5,
       faults: [],
-      probe: () => 1,
       steadyState: [],
       expect: [{}],
       probes: 0,
@@ -248,14 +250,14 @@ describe("A chaos experiment", () => {
       prediction: ""
     }
     try {
-      ChaosExperiment.make(wrong as never)
+      ChaosExperiment.make((() => 1) as never, wrong as never)
       assert.fail("it was accepted")
     } catch (error) {
       assert.instanceOf(error, InvalidOptions)
-      assert.sameMembers(error.findings.map(({ field }) => field), [...Object.keys(wrong)])
+      assert.sameMembers(error.findings.map(({ field }) => field), ["probe", ...Object.keys(wrong)])
     }
     try {
-      ChaosExperiment.make({ ...options, probes: 300, every: "1 second" })
+      ChaosExperiment.make(page, { ...options, probes: 300, every: "1 second" })
       assert.fail("it was accepted")
     } catch (error) {
       assert.include(String(error), "longest is \"5 minutes\", allowed is longer than 300 probes take, one every 1s")

@@ -36,7 +36,9 @@ export const textOf = (verdict: Concluded): string => {
       ...listed(expectations),
       recoveredAfter === undefined
         ? "     The fault was taken out, and the steady state did not come back in time"
-        : `     The fault was taken out, and the steady state was back after ${Duration.format(recoveredAfter)}`
+        : `     The fault was taken out, and the steady state was back ${
+          Duration.toMillis(recoveredAfter) === 0 ? "at once" : `after ${Duration.format(recoveredAfter)}`
+        }`
     )
   }
   lines.push(`  ${probes > 0 ? "5. " : ""}Verdict: ${result.toUpperCase()}. ${because}`)
