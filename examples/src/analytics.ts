@@ -21,8 +21,8 @@ import * as Policy from "@holdfast/core/Policy"
 import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { printTable } from "./print.js"
-import { service } from "./service.js"
+import { count, table } from "./drawing.js"
+import { serve } from "./loopback.js"
 import { type Reaction, upstream } from "./upstream.js"
 
 interface Event {
@@ -95,7 +95,7 @@ const program = Effect.gen(function*() {
   const { collector, url: collectorUrl } = yield* startCollector
   const { buffer, counted, track } = yield* makeTracker(collectorUrl)
   let views = 0
-  const shop = yield* service(HttpRouter.empty.pipe(
+  const shop = yield* serve(HttpRouter.empty.pipe(
     HttpRouter.get(
       "/",
       Effect.as(
@@ -110,7 +110,7 @@ const program = Effect.gen(function*() {
     Effect.sleep("20 millis").pipe(Effect.repeat({ until: condition }), Effect.timeout("30 seconds"))
   const accounted = () => collector.collected.size + counted.dropped === views
 
-  const rows: Array<ReadonlyArray<string | number>> = []
+  const rows: Array<ReadonlyArray<string>> = []
   const part = (title: string, pages: number, end: Effect.Effect<unknown, unknown> = Effect.void) =>
     Effect.gen(function*() {
       const before = { collected: collector.collected.size, dropped: counted.dropped }
@@ -128,9 +128,9 @@ const program = Effect.gen(function*() {
         title,
         pages === 0 ? "" : `${answered} of ${pages}`,
         pages === 0 ? "" : `${Math.ceil(slowest)} ms`,
-        collector.collected.size - before.collected,
-        yield* buffer.pending,
-        counted.dropped - before.dropped
+        count(collector.collected.size - before.collected),
+        count(yield* buffer.pending),
+        count(counted.dropped - before.dropped)
       ])
     })
 
@@ -142,7 +142,7 @@ const program = Effect.gen(function*() {
   collector.state = "well"
   yield* part("it is well again", 0, until(accounted))
 
-  yield* printTable([["", "pages", "slowest", "collected", "in the buffer", "dropped"], ...rows])
+  yield* Console.log(table([["", "pages", "slowest", "collected", "in the buffer", "dropped"], ...rows]))
   const twice = [...collector.collected.values()].filter((times) => times > 1).length
   yield* Console.log(
     `\n${views} events: ${collector.collected.size} collected, ${counted.dropped} dropped; ${twice} were sent twice`
@@ -150,3 +150,14 @@ const program = Effect.gen(function*() {
 })
 
 await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici)))
+
+/* Prints:
+
+                             pages   slowest   collected   in the buffer   dropped
+the collector is well     50 of 50    474 ms          50               0         0
+it hangs                  50 of 50    150 ms           0              46         0
+it answers 503          150 of 150    202 ms           0             100       100
+it is well again                                     100               0         0
+
+250 events: 150 collected, 100 dropped; 0 were sent twice
+*/

@@ -17,12 +17,13 @@ import * as Backoff from "@holdfast/core/Backoff"
 import * as Dependency from "@holdfast/core/Dependency"
 import * as HttpFailure from "@holdfast/http/HttpFailure"
 import * as HttpResilience from "@holdfast/http/HttpResilience"
+import * as Console from "effect/Console"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { count, table } from "./drawing.js"
 import { type Loss, startBank } from "./payments/bank.js"
-import { printTable } from "./print.js"
 
 class Payments extends Dependency.Service<Payments>()("payments", {
   bulkhead: { maxConcurrent: 20 },
@@ -93,7 +94,7 @@ const story = <E, R>(title: string, loss: Loss, tell: (bank: Clients) => Effect.
     const bank = yield* startBank(loss)
     const known = yield* tell(yield* clients(bank.url))
     const { charges, keys, requests } = bank.counted
-    return [title, requests, keys.size, charges, known]
+    return [title, count(requests), count(keys.size), count(charges), known]
   }))
 
 const program = Effect.gen(function*() {
@@ -117,7 +118,17 @@ const program = Effect.gen(function*() {
         Effect.as(Effect.all([careful, careful].map((bank) => bank.execute(charge("o-1", "\"o-1\"")))), "charged")
     )
   ])
-  yield* printTable([["", "requests", "keys", "charges", "what the caller knows"], ...rows])
+  yield* Console.log(table([["", "requests", "keys", "charges", "what the caller knows"], ...rows]))
 })
 
 await Effect.runPromise(program.pipe(Effect.provide(Layer.merge(Payments.layer, NodeHttpClient.layerUndici))))
+
+/* Prints:
+
+                                      requests   keys   charges              what the caller knows
+tried again blindly                          2      0         2                            charged
+no key, answer lost                          1      0         1       unknown, then asked: charged
+no key, request lost                         1      0         0   unknown, then asked: not charged
+a key per call                               2      1         1                            charged
+the order is the key, pressed twice          3      1         1                            charged
+*/

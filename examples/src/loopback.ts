@@ -6,12 +6,19 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import type * as HttpApp from "@effect/platform/HttpApp"
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpServer from "@effect/platform/HttpServer"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 
 /** Serves an app and answers with its URL. A request that is under way ends when its client leaves, or with the server. */
-export const serve = (app: HttpApp.Default<never, Scope.Scope>): Effect.Effect<string, never, Scope.Scope> =>
+export const serve = <E, R>(
+  app: HttpApp.Default<E, R>
+): Effect.Effect<
+  string,
+  never,
+  Scope.Scope | Exclude<Exclude<R, HttpServerRequest.HttpServerRequest>, HttpServer.HttpServer>
+> =>
   Effect.gen(function*() {
     const node = Http.createServer()
     // Longer than any example: a connection that is closed for its idleness would look like a failure of the service.

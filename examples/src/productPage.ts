@@ -10,6 +10,7 @@
  * 800 ms, and the sixth nothing: its circuit is open. Without a price there is a page that says so, with status 503.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,6 +27,8 @@ const states = Effect.gen(function*() {
   const url = yield* startSite(yield* makeShop(upstreams, { ...priceLimits, freshFor: 0 }))
   const { condition } = upstreams
 
+  // The first page of all opens the connections.
+  yield* Effect.flatMap(HttpClient.get(`${url}/products/tern`), ({ text }) => text)
   yield* Console.log("healthy")
   yield* look(`${url}/products/beacon`)
 
@@ -43,12 +46,39 @@ const states = Effect.gen(function*() {
 
 const serve = Effect.gen(function*() {
   const upstreams = yield* startUpstreams
-  const url = yield* startSite(yield* makeShop(upstreams), 8080)
+  const url = yield* startSite(yield* makeShop(upstreams))
   yield* Console.log(`the page:         ${url}/products/beacon`)
-  yield* Console.log(`the switchboard:  ${yield* startSwitchboard(upstreams, 8081)}`)
+  yield* Console.log(`the switchboard:  ${yield* startSwitchboard(upstreams)}`)
   return yield* Effect.never
 })
 
 const program = process.argv.includes("--serve") ? serve : states
 
 await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Layer.merge(layer, NodeHttpClient.layerUndici))))
+
+/* Prints:
+
+healthy
+  200   566 ms  Beacon, €189.00
+
+degraded: reviews and inventory down, recommendations hung
+  200  1270 ms  Beacon, €189.00
+                ! Some parts of this page are resting. Everything you need to order is here.
+                ! Likely in stock. We cannot see our shelves right now, and confirm by mail before you pay.
+                ! Reviews are taking a short break. They will be back.
+  200   930 ms  Beacon, €189.00
+  200  1043 ms  Beacon, €189.00
+  200   873 ms  Beacon, €189.00
+  200   953 ms  Beacon, €189.00
+  200   164 ms  Beacon, €189.00
+
+pricing down too: the last price is still good enough
+  200   350 ms  Beacon, €189.00
+                ! Some parts of this page are resting. Everything you need to order is here.
+                ! Price from less than a minute ago. We check it again before you pay.
+                ! Likely in stock. We cannot see our shelves right now, and confirm by mail before you pay.
+                ! Reviews are taking a short break. They will be back.
+
+failed: the price of a lamp that nobody has looked at before
+  503   179 ms  We cannot tell you the price right now, no price
+*/

@@ -11,7 +11,7 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
@@ -25,8 +25,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import { printTable } from "./print.js"
-import { service } from "./service.js"
+import * as Schema from "effect/Schema"
+import { count, table } from "./drawing.js"
+import { serve } from "./loopback.js"
 
 /** Who is behind an API key. The limiter is told the customer and not the key: what it is told stands in logs. */
 const customers: { readonly [apiKey: string]: { readonly customer: string; readonly plan: "free" | "paid" } } = {
@@ -34,6 +35,13 @@ const customers: { readonly [apiKey: string]: { readonly customer: string; reado
   "key-2": { customer: "Bo", plan: "paid" },
   "key-3": { customer: "Cy", plan: "free" },
   "key-4": { customer: "Dee", plan: "free" }
+}
+
+/** How ten requests went. */
+interface Ten {
+  readonly answered: string
+  readonly after: string
+  readonly waits: ReadonlyArray<number>
 }
 
 const startApi = Effect.gen(function*() {
@@ -61,7 +69,7 @@ const startApi = Effect.gen(function*() {
     const customer = customerOf(request)?.customer ?? "nobody"
     sent.set(customer, (sent.get(customer) ?? 0) + 1)
   })
-  return { url: yield* service(Effect.zipRight(counted, limited)), sent }
+  return { url: yield* serve(Effect.zipRight(counted, limited)), sent }
 })
 
 const shown = [
@@ -103,15 +111,16 @@ const program = Effect.gen(function*() {
   const refused = searches.find(({ status }) => status === 429)
   if (refused !== undefined) {
     yield* show("GET /search, five at once", refused)
-    yield* Console.log(`  ${yield* refused.text}\n`)
+    const { detail } = yield* HttpClientResponse.schemaBodyJson(Schema.Struct({ detail: Schema.String }))(refused)
+    yield* Console.log(`  "${detail}"\n`)
   }
 
-  yield* printTable([
+  yield* Console.log(table([
     ["who", "asks for", "answered"],
     ["Ada, free, nothing left", "10 health checks", yield* statuses(ada, "/health", 10)],
     ["Bo, paid", "20 orders", yield* statuses(as("key-2"), "/orders/1", 20)],
     ["Bo, paid, 30 left", "20 searches at 3 each", yield* statuses(as("key-2"), "/search", 20)]
-  ])
+  ]))
 
   // Asks again and again until it is answered.
   const impatient = Effect.suspend(() => as("key-3").get("/orders/1")).pipe(
@@ -138,19 +147,16 @@ const program = Effect.gen(function*() {
     })
   const cy = yield* ten(impatient)
   const dee = yield* ten(patient)
+  const line = (title: string, customer: string, { after, answered, waits }: Ten) => {
+    const shortest = waits.length === 0 ? "" : `${Math.min(...waits)} ms`
+    return [title, answered, after, count(sent.get(customer) ?? 0), count(waits.length), shortest]
+  }
   yield* Console.log("")
-  yield* printTable([
+  yield* Console.log(table([
     ["free, 10 orders at once", "answered", "after", "requests", "waits", "shortest"],
-    ["Cy asks every 50 ms", cy.answered, cy.after, sent.get("Cy") ?? 0, 0, ""],
-    [
-      "Dee waits as asked",
-      dee.answered,
-      dee.after,
-      sent.get("Dee") ?? 0,
-      dee.waits.length,
-      `${Math.min(...dee.waits)} ms`
-    ]
-  ])
+    line("Cy asks every 50 ms", "Cy", cy),
+    line("Dee waits as asked", "Dee", dee)
+  ]))
 })
 
 await Effect.runPromise(program.pipe(
@@ -159,3 +165,30 @@ await Effect.runPromise(program.pipe(
   // The limiter warns of those that it limits most; here that is told by the table.
   Logger.withMinimumLogLevel(LogLevel.Error)
 ))
+
+/* Prints:
+
+GET /orders/1   200
+  x-ratelimit-limit: 4
+  x-ratelimit-remaining: 3
+  x-ratelimit-reset: 1795644485
+  ratelimit-policy: "free";q=4;w=1
+  ratelimit: "free";r=3;t=1
+GET /search, five at once   429
+  x-ratelimit-limit: 4
+  x-ratelimit-remaining: 1
+  x-ratelimit-reset: 1795644486
+  ratelimit-policy: "free";q=4;w=1
+  ratelimit: "free";r=1;t=1
+  retry-after: 1
+  "The limit of 4 is used up; try again in 1 s."
+
+who                                    asks for   answered
+Ada, free, nothing left        10 health checks   10 of 10
+Bo, paid                              20 orders   20 of 20
+Bo, paid, 30 left         20 searches at 3 each   10 of 20
+
+free, 10 orders at once   answered   after   requests   waits   shortest
+Cy asks every 50 ms       10 of 10   1.8 s         40       0
+Dee waits as asked        10 of 10   2.5 s         18       8    1000 ms
+*/

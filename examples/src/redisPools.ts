@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import { printTable } from "./print.js"
+import { count, table } from "./drawing.js"
 import { makeBot } from "./redis-pools/bot.js"
 import { layer } from "./redis-pools/dependencies.js"
 import { redisServer } from "./redis-pools/redisServer.js"
@@ -43,12 +43,13 @@ const times = new CircuitTimes()
  * how many connections the clients made by themselves, and how many we asked for.
  */
 const printOutage = (title: string, rows: Effect.Effect.Success<ReturnType<typeof outage>>) =>
-  printTable([
+  Console.log(table([
     [title, "Redis", "fallback", "failed", "open after", "closed after", "clients", "we"],
-    ...rows.map((
-      { byClients, byUs, closedAfter, failed, fallback, name, openedAfter, redis }
-    ) => [name, redis, fallback, failed, `${openedAfter} ms`, `${closedAfter} ms`, byClients, byUs])
-  ])
+    ...rows.map(({ byClients, byUs, closedAfter, failed, fallback, name, openedAfter, redis }) => {
+      const calls = [redis, fallback, failed].map(count)
+      return [name, ...calls, `${openedAfter} ms`, `${closedAfter} ms`, count(byClients), count(byUs)]
+    })
+  ]))
 
 const program = Effect.gen(function*() {
   const redis = yield* redisServer
@@ -58,11 +59,11 @@ const program = Effect.gen(function*() {
 
   const shared = yield* onePool(redis.port)
   const apart = yield* threePools(bot)
-  yield* printTable([
+  yield* Console.log(table([
     ["60 analytics commands block", "connections held", "sessions answered meanwhile"],
-    ["one pool of 50", shared.held, `${shared.meanwhile} of ${users.length}`],
-    ["three pools", apart.held, `${apart.meanwhile} of ${users.length}`]
-  ])
+    ["one pool of 50", count(shared.held), `${shared.meanwhile} of ${users.length}`],
+    ["three pools", count(apart.held), `${apart.meanwhile} of ${users.length}`]
+  ]))
 
   yield* traffic(bot)
   yield* Console.log("")
@@ -84,3 +85,20 @@ await Effect.runPromise(program.pipe(
   // The linter warns of a circuit that is open for 0.2 s, and rightly.
   Logger.withMinimumLogLevel(LogLevel.Error)
 ))
+
+/* Prints:
+
+60 analytics commands block   connections held   sessions answered meanwhile
+one pool of 50                              50                       0 of 30
+three pools                                  5                      30 of 30
+
+the blip    Redis   fallback   failed   open after   closed after   clients   we
+sessions        2         19        0       366 ms         366 ms        30    0
+cache           2         19        0       367 ms         302 ms        15    0
+analytics       2         19        0       400 ms         365 ms         5    0
+
+the long outage   Redis   fallback   failed   open after   closed after   clients   we
+sessions              5         21        0       159 ms         109 ms         0    1
+cache                 5         20        0       159 ms          57 ms         0    2
+analytics             3         24        0       159 ms         169 ms         0    2
+*/

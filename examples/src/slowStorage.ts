@@ -21,7 +21,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { makeWorkers } from "./demo/workers.js"
-import { printTable } from "./print.js"
+import { count, table } from "./drawing.js"
 
 /** Milliseconds; at every beat as many catalog pages as pictures are asked for. Readers leave after ten seconds. */
 const day = { slowFrom: 5000, slowUntil: 65_000, end: 85_000, beat: 400, each: 10, patience: 10_000 } as const
@@ -124,9 +124,9 @@ const run = (makeProtect: Effect.Effect<Protect>) =>
       share(told["yesterday's"], asked.picture),
       share(told.failed, asked.picture),
       median === undefined ? "" : `${(median / 1000).toFixed(1)} s`,
-      storage.seen.asked,
-      storage.seen.most,
-      Math.round(storage.seen.seconds)
+      count(storage.seen.asked),
+      count(storage.seen.most),
+      count(storage.seen.seconds)
     ]
   })
 
@@ -140,4 +140,14 @@ const rows = await Effect.runPromise(
 
 const columns = ["catalog", "fresh", "old", "failed", "after", "asked", "held", "seconds"]
 
-await Effect.runPromise(printTable([["the slow minute", ...columns], ...rows]))
+console.log(table([["the slow minute", ...columns], ...rows]))
+
+/* Prints:
+
+the slow minute     catalog   fresh     old   failed    after   asked   held   seconds
+nothing                29 %    12 %     0 %     88 %   10.0 s     670    200    13,392
+timeout of 2 s        100 %     0 %     0 %    100 %    2.0 s   1,500     50     3,000
++ circuit breaker     100 %     0 %     0 %    100 %    0.0 s      51     50       102
++ bulkhead of 20      100 %     0 %     0 %    100 %    0.0 s      21     20        42
++ fallback            100 %     0 %   100 %      0 %               21     20        42
+*/

@@ -2,7 +2,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Fs from "node:fs"
 
-const isThere = (binary: string): boolean => {
+export const isThere = (binary: string): boolean => {
   try {
     Fs.accessSync(binary, Fs.constants.X_OK)
     return true

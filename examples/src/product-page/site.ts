@@ -8,7 +8,7 @@ import * as HttpHealth from "@holdfast/http/HttpHealth"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { createHash } from "node:crypto"
-import { service } from "../service.js"
+import { serve } from "../loopback.js"
 import { type Basket, productPage, troublePage } from "./page.js"
 import type { Shop } from "./shop.js"
 import { style } from "./style.js"
@@ -60,8 +60,8 @@ const product = (shop: Shop, id: string, basket: Basket) =>
   )
 
 /** Serves the shop. The basket is a cookie: it is there when nothing else is. */
-export const startSite = (shop: Shop, port?: number) =>
-  service(
+export const startSite = (shop: Shop) =>
+  serve(
     HttpRouter.empty.pipe(
       HttpRouter.get(
         "/products/:id",
@@ -82,6 +82,5 @@ export const startSite = (shop: Shop, port?: number) =>
       ),
       HttpRouter.get("/", HttpServerResponse.redirect("/products/beacon")),
       HttpRouter.get("/health", HttpHealth.handler)
-    ),
-    port
+    )
   )

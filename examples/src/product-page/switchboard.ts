@@ -7,7 +7,7 @@ import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { service } from "../service.js"
+import { serve } from "../loopback.js"
 import { html } from "./markup.js"
 import { conditions, names, type Upstreams } from "./upstreams.js"
 
@@ -33,8 +33,8 @@ const board = (upstreams: Upstreams, circuits: ReadonlyMap<string, string>) =>
     { contentType: "text/html; charset=utf-8" }
   )
 
-export const startSwitchboard = (upstreams: Upstreams, port?: number) =>
-  service(
+export const startSwitchboard = (upstreams: Upstreams) =>
+  serve(
     HttpRouter.empty.pipe(
       HttpRouter.get(
         "/",
@@ -51,6 +51,5 @@ export const startSwitchboard = (upstreams: Upstreams, port?: number) =>
           return HttpServerResponse.redirect("/", { status: 303 })
         })
       )
-    ),
-    port
+    )
   )
