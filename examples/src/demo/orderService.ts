@@ -2,14 +2,18 @@
  * The checkout twice: as it stood on the day everything fell down, and protected by Holdfast. Everything else of the
  * service, its routes, its workers, its clients, is the same for both.
  */
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as Backoff from "@holdfast/core/Backoff"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Deadline from "@holdfast/core/Deadline"
+import * as Dependency from "@holdfast/core/Dependency"
 import * as Fallback from "@holdfast/core/Fallback"
-import * as Policy from "@holdfast/core/Policy"
 import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import type { HttpClients, Order } from "./clients.js"
 import { makeClients } from "./clients.js"
 import type { ScaledClock } from "./scenario.js"
@@ -84,13 +88,13 @@ export const limits = {
   }
 } as const
 
-/** One policy per dependency, built once and kept: breaker and bulkhead must see every call. */
-const makePolicies = ({ scale, seconds }: ScaledClock) => {
+/** Each dependency is declared once: breaker and bulkhead must see every call, and health and metrics find them by their names. */
+const declare = ({ scale, seconds }: ScaledClock) => {
   const { inventory, notification, payment } = limits
   // The default retry budget, one retry per second and 20 % of the calls of the last 10 s, on the scaled clock as all else.
   const budget = { minimumPerSecond: scale, ttl: Duration.max(seconds(10), "1 second") }
-  return Effect.all({
-    payment: Policy.standard("payment", {
+  return {
+    Payment: Dependency.Service<"payment">()("payment", {
       totalTimeout: seconds(payment.total),
       bulkhead: { maxConcurrent: payment.maxConcurrent },
       circuitBreaker: {
@@ -100,7 +104,7 @@ const makePolicies = ({ scale, seconds }: ScaledClock) => {
       retry: { maxRetries: payment.maxRetries, schedule: Backoff.exponential(seconds(payment.backoff)), budget },
       attemptTimeout: seconds(payment.attempt)
     }),
-    inventory: Policy.standard("inventory", {
+    Inventory: Dependency.Service<"inventory">()("inventory", {
       totalTimeout: false,
       bulkhead: { maxConcurrent: inventory.maxConcurrent },
       circuitBreaker: {
@@ -110,7 +114,7 @@ const makePolicies = ({ scale, seconds }: ScaledClock) => {
       retry: false,
       attemptTimeout: seconds(inventory.attempt)
     }),
-    notification: Policy.standard("notification", {
+    Notification: Dependency.Service<"notification">()("notification", {
       totalTimeout: seconds(notification.total),
       bulkhead: { maxConcurrent: notification.maxConcurrent },
       circuitBreaker: {
@@ -124,34 +128,45 @@ const makePolicies = ({ scale, seconds }: ScaledClock) => {
       },
       attemptTimeout: seconds(notification.attempt)
     })
-  })
+  }
 }
 
 /** The way to each service under its policy. A POST is sent once, whatever its policy says, unless a key names it. */
-const protect = (http: HttpClients, policies: Effect.Effect.Success<ReturnType<typeof makePolicies>>) => ({
-  // The id of the order is the key of its payment, here and when a pending one is settled: however often it is asked for, the
-  // bank charges once. That is why this call may be repeated at all.
-  payment: HttpResilience.withPolicy(http.payment, policies.payment, {
-    operation: () => "POST /charges",
-    facts: ({ headers }) => ({ requestId: headers["x-request-id"] })
-  }),
-  inventory: HttpResilience.withPolicy(http.inventory, policies.inventory, {
-    operation: () => "POST /reservations",
-    facts: ({ headers }) => ({ requestId: headers["x-request-id"] })
-  }),
-  // Mails get a key of their own, the same on every attempt.
-  notification: HttpResilience.withPolicy(http.notification, policies.notification, {
-    operation: () => "POST /mails",
-    idempotencyKey: true,
-    facts: ({ headers }) => ({ requestId: headers["x-request-id"], criticality: "optional" })
+const protect = (http: HttpClients, clock: ScaledClock) => {
+  const { Inventory, Notification, Payment } = declare(clock)
+  // The layers check the policies before the first call; what they refuse is a bug. What they only warn of is left out: on the
+  // scaled clock every open duration looks too short to them.
+  const started = Layer.build(Layer.mergeAll(Inventory.layer, Notification.layer, Payment.layer)).pipe(
+    Logger.withMinimumLogLevel(LogLevel.Error),
+    Effect.orDie
+  )
+  return Effect.map(started, (live) => {
+    const provided = HttpClient.transformResponse(Effect.provide(live))
+    return {
+      // The id of the order is the key of its payment, here and when a pending one is settled: however often it is asked for,
+      // the bank charges once. That is why this call may be repeated at all.
+      payment: provided(HttpResilience.withDependency(http.payment, Payment, {
+        operation: () => "POST /charges",
+        facts: ({ headers }) => ({ requestId: headers["x-request-id"] })
+      })),
+      inventory: provided(HttpResilience.withDependency(http.inventory, Inventory, {
+        operation: () => "POST /reservations",
+        facts: ({ headers }) => ({ requestId: headers["x-request-id"] })
+      })),
+      // Mails get a key of their own, the same on every attempt.
+      notification: provided(HttpResilience.withDependency(http.notification, Notification, {
+        operation: () => "POST /mails",
+        idempotencyKey: true,
+        facts: ({ headers }) => ({ requestId: headers["x-request-id"], criticality: "optional" })
+      }))
+    }
   })
-})
+}
 
 /** The same checkout as it should have looked. */
 export const protectedCheckout = (upstreams: Upstreams, http: HttpClients, clock: ScaledClock) =>
   Effect.gen(function*() {
-    const policies = yield* makePolicies(clock)
-    const clients = makeClients(upstreams, protect(http, policies))
+    const clients = makeClients(upstreams, yield* protect(http, clock))
     const scope = yield* Effect.scope
 
     // The warehouse knows better later; an order is not lost because the shelf could not be seen.
@@ -207,15 +222,5 @@ export const protectedCheckout = (upstreams: Upstreams, http: HttpClients, clock
         Effect.catchTag("CardDeclined", () => Effect.succeed(refused))
       )
 
-    const { inventory, notification, payment } = policies
-    return {
-      place,
-      notify,
-      pendingPayments,
-      breakers: {
-        payment: payment.circuitBreaker,
-        inventory: inventory.circuitBreaker,
-        notification: notification.circuitBreaker
-      }
-    }
+    return { place, notify, pendingPayments }
   })

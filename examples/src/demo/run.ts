@@ -3,9 +3,11 @@
  * that was written down.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
-import type * as HttpDependencies from "@holdfast/http/HttpDependencies"
+import * as ResilienceMetrics from "@holdfast/metrics/ResilienceMetrics"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { HttpClients } from "./clients.js"
 import { plainClients } from "./clients.js"
@@ -107,16 +109,13 @@ interface Prepared {
   /** How many orders wait for their payment. */
   readonly pending: Effect.Effect<number>
   readonly settled: ReadonlyMap<string, Settlement>
-  /** The circuits of the protected checkout. */
-  readonly breakers: HttpDependencies.Breakers | undefined
 }
 
 const prepareUnprotected = (upstreams: Upstreams, http: HttpClients): Effect.Effect<Prepared, never, Scope.Scope> =>
   Effect.map(unprotectedCheckout(upstreams, http), (checkout) => ({
     checkout,
     pending: Effect.succeed(0),
-    settled: new Map(),
-    breakers: undefined
+    settled: new Map()
   }))
 
 const prepareProtected = (
@@ -126,9 +125,8 @@ const prepareProtected = (
 ): Effect.Effect<Prepared, never, Scope.Scope> =>
   Effect.gen(function*() {
     const checkout = yield* protectedCheckout(upstreams, http, clock)
-    const { breakers, pendingPayments: { pending } } = checkout
     const settled = yield* followSettlements(checkout.pendingPayments, checkout.notify)
-    return { checkout, pending, settled, breakers }
+    return { checkout, pending: checkout.pendingPayments.pending, settled }
   })
 
 /** Tells the phases of the day, so that the timeline shows cause and effect. */
@@ -176,10 +174,10 @@ export const runDay = (
         const seconds = millis / 1000 * scenario.scale
         journal.paymentAttempts.push({ startedAt: shared.now() - seconds, seconds })
       })
-      const { breakers, checkout, pending, settled } = yield* variant === "protected"
+      const { checkout, pending, settled } = yield* variant === "protected"
         ? prepareProtected(upstreams, http, shared)
         : prepareUnprotected(upstreams, http)
-      const service = yield* startService(scenario, shared, checkout, breakers)
+      const service = yield* startService(scenario, shared, checkout, variant === "protected")
       const targets = { service: service.url, control: upstreams.controlUrl }
       yield* Effect.timeoutOption(warmUp(targets, 60), "2 seconds")
       // On a busy machine even a healthy payment may be late: what the warm-up left behind must not count as the day's.
@@ -218,10 +216,11 @@ export const runDay = (
     return yield* program.pipe(
       ResilienceEvent.listen(listenTo(journal, shared, (state) => {
         breaker = state
-      }))
+      })),
+      Effect.provide(ResilienceMetrics.layer())
     )
   })).pipe(
-    Effect.provide(NodeHttpClient.layerUndici),
+    Effect.provide(Layer.merge(NodeHttpClient.layerUndici, DependencyRegistry.layer)),
     // Nobody collects the spans.
     Effect.withTracerEnabled(false)
   )

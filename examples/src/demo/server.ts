@@ -12,6 +12,7 @@ import * as HttpDeadline from "@holdfast/http/HttpDeadline"
 import * as HttpDependencies from "@holdfast/http/HttpDependencies"
 import * as HttpDrain from "@holdfast/http/HttpDrain"
 import * as HttpHealth from "@holdfast/http/HttpHealth"
+import * as PrometheusEndpoint from "@holdfast/metrics/PrometheusEndpoint"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -48,7 +49,12 @@ const guardedDoor = (
 ): Effect.Effect<Entrance, never, Scope.Scope> =>
   Effect.gen(function*() {
     const drain = yield* HttpDrain.make({ server, timeout: "500 millis" })
-    const admission = yield* HttpAdmission.make({ maxConcurrent: service.workers, maxQueue: service.acceptQueue })
+    const admission = yield* HttpAdmission.make({
+      maxConcurrent: service.workers,
+      maxQueue: service.acceptQueue,
+      // Whoever watches must see in when nobody else gets in.
+      exempt: ({ url }) => url.startsWith("/health") || url === "/metrics"
+    })
     const deadline = HttpDeadline.middleware({ limit: clock.seconds(load.patience) })
     yield* Effect.addFinalizer(() => drain.drain)
     return {
@@ -64,12 +70,12 @@ export interface Service {
   readonly queued: Effect.Effect<number>
 }
 
-/** Starts the service, guarded when the circuits of its checkout are given; it ends, connections and all, with the scope. */
+/** Starts the service, with a guarded door or an open one; it ends, connections and all, with the scope. */
 export const startService = <E>(
   scenario: Scenario,
   clock: ScaledClock,
   checkout: Checkout<E>,
-  breakers: HttpDependencies.Breakers | undefined
+  guarded: boolean
 ): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function*() {
     const workers = yield* makeWorkers(scenario.service.workers, scenario.service.acceptQueue)
@@ -95,7 +101,8 @@ export const startService = <E>(
       // Liveness: asks no dependency. It still needs a worker, as in every server with a fixed number of threads.
       HttpRouter.get("/health", onWorker(HttpHealth.handler)),
       // For people, and never for the load balancer.
-      HttpRouter.get("/health/dependencies", HttpDependencies.make(breakers ?? {}))
+      HttpRouter.get("/health/dependencies", HttpDependencies.make()),
+      HttpRouter.get("/metrics", PrometheusEndpoint.make())
     )
     const nodeServer = Http.createServer()
     nodeServer.keepAliveTimeout = 120_000
@@ -103,7 +110,7 @@ export const startService = <E>(
       nodeServer, { port: 0, host: "127.0.0.1" }))
     // Runs before the server's own end, which would wait for connections that are idle or stuck.
     yield* Effect.addFinalizer(() => Effect.sync(() => nodeServer.closeAllConnections()))
-    const door = breakers === undefined ? openDoor : yield* guardedDoor(scenario, clock, nodeServer)
+    const door = guarded ? yield* guardedDoor(scenario, clock, nodeServer) : openDoor
     yield* Effect.provideService(HttpServer.serveEffect(door.app(router)), HttpServer.HttpServer, server)
     const port = server.address._tag === "TcpAddress" ? server.address.port : 0
     return {
