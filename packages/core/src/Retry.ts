@@ -17,8 +17,8 @@ import type * as Alarm from "./Alarm.js"
 import * as Backoff from "./Backoff.js"
 import * as Failure from "./Failure.js"
 import type { Sleeper } from "./internal/callState.js"
-import type { Next, Passage, Wrapper } from "./internal/gate.js"
-import { type AnyEffect, asEffect, Caught } from "./internal/runtime.js"
+import { endStands, type Passage, type Repeater } from "./internal/gate.js"
+import type { AnyEffect } from "./internal/runtime.js"
 import { Validation } from "./Options.js"
 import * as Outcome from "./Outcome.js"
 import type { RetryGivenUp } from "./ResilienceEvent.js"
@@ -70,23 +70,28 @@ const defaultMaxRetryAfter = Duration.minutes(5)
 
 const asTheTableSays = (outcome: Outcome.Outcome): boolean => Outcome.table[outcome.class].retry
 
-class RetryWrapper implements Wrapper {
-  readonly _tag = "Wrapper"
+class RetryRepeater implements Repeater {
+  readonly _tag = "Repeater"
   readonly step: Step.Step
-  readonly maxRetries: number
-  readonly maxRetryAfterMillis: number
-  readonly schedule: Schedule.Schedule<unknown, any, any>
-  readonly backoff: Backoff.Backoff | undefined
-  readonly budget: RetryBudget.RetryBudget | undefined
-  readonly when: (outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean
   readonly classify: Failure.Classify
-  readonly discard: ((value: any) => AnyEffect) | undefined
+  private readonly maxRetries: number
+  private readonly maxRetryAfterMillis: number
+  private readonly schedule: Schedule.Schedule<unknown, any, any>
+  private readonly backoff: Backoff.Backoff | undefined
+  /** Does chance have a say in the delays? */
+  private readonly draws: boolean
+  private readonly budget: RetryBudget.RetryBudget | undefined
+  private readonly when: (outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean
+  private readonly discard: ((value: any) => AnyEffect) | undefined
 
   constructor(options: Options<any>) {
     this.maxRetries = options.maxRetries ?? defaultMaxRetries
     this.maxRetryAfterMillis = Duration.toMillis(options.maxRetryAfter ?? defaultMaxRetryAfter)
     this.schedule = options.schedule ?? defaultBackoff
-    this.backoff = Backoff.isBackoff(this.schedule) ? this.schedule : undefined
+    const backoff = Backoff.isBackoff(this.schedule) ? this.schedule : undefined
+    this.backoff = backoff
+    this.draws = backoff !== undefined && backoff.largest(0) > 0 &&
+      (backoff.jitter !== "none" || backoff.kind === "decorrelated")
     this.budget = options.budget
     this.when = options.when === undefined ? asTheTableSays : Failure.compileWhen(options.when)
     this.classify = options.classify ?? Failure.classify
@@ -95,168 +100,169 @@ class RetryWrapper implements Wrapper {
       kind: "Retry",
       policy: options.name ?? "retry",
       dependency: options.dependency,
-      settings: { maxRetries: this.maxRetries, backoff: this.backoff, budget: this.budget?.settings }
+      settings: { maxRetries: this.maxRetries, backoff, budget: this.budget?.settings }
     }
   }
 
-  wrap(frame: Passage, next: Next): AnyEffect {
+  begin(frame: Passage): void {
     const root = frame.callState
     root.maxAttempts = this.maxRetries + 1
-    root.attempts = 0
+    root.attempts = 1
     this.budget?.deposit(frame.now)
-    return new Loop(this, frame, next).attempt()
-  }
-}
-
-/** One call that is tried up to a number of times: the continuation of every attempt, and the one who sleeps in between. */
-class Loop extends Caught implements Alarm.Entry, Sleeper {
-  readonly passage: Passage
-  private readonly retry: RetryWrapper
-  private readonly next: Next
-  private made = 0
-  private previousDelay = 0
-  private scheduleState: unknown = undefined
-  private resume: ((effect: AnyEffect) => void) | undefined = undefined
-  at = 0
-  place = -1
-
-  constructor(retry: RetryWrapper, frame: Passage, next: Next) {
-    super()
-    this.retry = retry
-    this.passage = frame
-    this.next = next
   }
 
-  attempt(): AnyEffect {
-    this.made++
-    this.passage.callState.attempts = this.made
-    const body = this.next()
-    const classify = this.passage.facts.classify ?? this.retry.classify
-    if (classify === Failure.classify && this.retry.budget?.ended === undefined) {
-      this.effect_instruction_i0 = body
-      return asEffect(this)
+  ended(frame: Passage, exit: Exit.Exit<unknown, unknown>): AnyEffect | undefined {
+    const classify = frame.facts.classify ?? this.classify
+    // The usual end, of which nobody has to be asked what it says.
+    if (exit._tag === "Success" && classify === Failure.classify && this.budget?.ended === undefined) {
+      return undefined
     }
-    return Effect.matchCauseEffect(body, {
-      onFailure: (cause) => this.ended(Exit.failCause(cause)),
-      onSuccess: (value) => this.ended(Exit.succeed(value))
-    })
-  }
-
-  effect_instruction_i1(cause: Cause.Cause<unknown>): AnyEffect {
-    return this.ended(Exit.failCause(cause))
-  }
-
-  private ended(exit: Exit.Exit<unknown, unknown>): AnyEffect {
-    const frame = this.passage
     const root = frame.callState
     // Our own limit cut the attempt: the call is over, and the attempt did not finish.
     if (frame.isCut() || root.cutFromOutside) {
-      return exit as AnyEffect
+      return undefined
     }
     let outcome: Outcome.Outcome | undefined
     let again: boolean
     try {
-      outcome = (frame.facts.classify ?? this.retry.classify)(exit)
-      again = this.retry.when(outcome, exit)
+      outcome = classify(exit)
+      again = this.when(outcome, exit)
     } catch (defect) {
       // A classifier that throws has been reported already where the end of the attempt was told.
       if (outcome !== undefined || !root.classifierThrew) {
         root.classifierThrew ||= outcome === undefined
-        frame.fault(this.retry.step.policy, defect)
+        frame.fault(this.step.policy, defect)
       }
-      return exit as AnyEffect
+      return undefined
     }
     if (outcome.class !== "Rejected" && outcome.class !== "Interrupted") {
       root.lastOutcome = outcome
     }
     if (outcome.class === "Success" || Outcome.table[outcome.class].retry) {
-      this.retry.budget?.ended?.(outcome.class === "Success")
+      this.budget?.ended?.(outcome.class === "Success")
     }
     // Whether a value is a failure is for the classifier to say: a `when` that is too wide must not repeat what worked.
     if (!again || outcome.class === "Interrupted" || outcome.class === "Success") {
-      return exit as AnyEffect
+      return undefined
     }
     if (frame.facts.repeatable === false && !outcome.neverSent) {
-      return this.giveUp("notRepeatable", outcome, exit)
+      return this.giveUp(frame, "notRepeatable", outcome)
     }
     if (root.probe) {
-      return this.giveUp("probe", outcome, exit)
+      return this.giveUp(frame, "probe", outcome)
     }
-    if (this.made > this.retry.maxRetries) {
-      return this.retry.maxRetries === 0 ? (exit as AnyEffect) : this.giveUp("exhausted", outcome, exit)
+    const repetition = (frame.repetition ??= new Repetition(frame)) as Repetition
+    if (repetition.made > this.maxRetries) {
+      return this.maxRetries === 0 ? undefined : this.giveUp(frame, "exhausted", outcome)
     }
-    const backoff = this.retry.backoff
-    if (backoff === undefined) {
-      return this.bySchedule(outcome, exit)
-    }
-    if (backoff.capMillis === 0) {
-      return this.after(0, outcome, exit)
+    return this.backoff === undefined
+      ? this.bySchedule(repetition, outcome, exit)
+      : this.byBackoff(this.backoff, repetition, outcome, exit)
+  }
+
+  private byBackoff(
+    backoff: Backoff.Backoff,
+    repetition: Repetition,
+    outcome: Outcome.Outcome,
+    exit: Exit.Exit<unknown, unknown>
+  ): AnyEffect | undefined {
+    if (!this.draws) {
+      return this.after(backoff.delay(repetition.made - 1, 0, 0), repetition, outcome, exit)
     }
     return Effect.flatMap(Random.next, (draw) => {
-      this.previousDelay = backoff.delay(this.made - 1, this.previousDelay, draw)
-      return this.after(this.previousDelay, outcome, exit)
+      repetition.previousDelay = backoff.delay(repetition.made - 1, repetition.previousDelay, draw)
+      return this.after(repetition.previousDelay, repetition, outcome, exit) ?? endStands
     })
   }
 
   /** A schedule of the user's own is stepped by hand, so that the wait is ours: cut by the deadline, told to listeners. */
-  private bySchedule(outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>): AnyEffect {
-    const schedule = this.retry.schedule
+  private bySchedule(
+    repetition: Repetition,
+    outcome: Outcome.Outcome,
+    exit: Exit.Exit<unknown, unknown>
+  ): AnyEffect {
+    const schedule = this.schedule
     const input = exit._tag === "Success" ? exit.value : squash(exit.cause)
     // Schedules read the calendar: `Schedule.cron` means the time of day, not that of the alarm queue.
     return Clock.clockWith((clock) => {
       const now = clock.unsafeCurrentTimeMillis()
-      return Effect.flatMap(
-        schedule.step(now, input, this.made === 1 ? schedule.initial : this.scheduleState),
-        ([state, , decision]) => {
-          this.scheduleState = state
-          return ScheduleDecision.isDone(decision)
-            ? this.giveUp("exhausted", outcome, exit)
-            : this.after(Math.max(0, ScheduleIntervals.start(decision.intervals) - now), outcome, exit)
-        }
-      )
+      const state = repetition.made === 1 ? schedule.initial : repetition.scheduleState
+      const step = repetition.passage.restore(schedule.step(now, input, state))
+      return Effect.flatMap(step as ReturnType<typeof schedule.step>, ([next, , decision]) => {
+        repetition.scheduleState = next
+        const pause = ScheduleDecision.isDone(decision)
+          ? this.giveUp(repetition.passage, "exhausted", outcome)
+          : this.after(Math.max(0, ScheduleIntervals.start(decision.intervals) - now), repetition, outcome, exit)
+        return pause ?? endStands
+      })
     })
   }
 
-  private after(backoff: number, outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>): AnyEffect {
-    const frame = this.passage
+  private after(
+    backoff: number,
+    repetition: Repetition,
+    outcome: Outcome.Outcome,
+    exit: Exit.Exit<unknown, unknown>
+  ): AnyEffect | undefined {
+    const frame = repetition.passage
     const asked = outcome.retryAfter === undefined ? 0 : Duration.toMillis(outcome.retryAfter)
     const delay = Math.max(backoff, asked)
     const now = frame.alarms.now()
     if (delay >= frame.callState.deadline - now && frame.callState.deadline < Infinity) {
-      return this.giveUp("deadline", outcome, exit)
+      return this.giveUp(frame, "deadline", outcome)
     }
-    if (asked > this.retry.maxRetryAfterMillis) {
-      return this.giveUp("retryAfter", outcome, exit)
+    if (asked > this.maxRetryAfterMillis) {
+      return this.giveUp(frame, "retryAfter", outcome)
     }
-    if (this.retry.budget !== undefined && !this.retry.budget.tryWithdraw(now)) {
-      return this.giveUp("budget", outcome, exit)
+    if (this.budget !== undefined && !this.budget.tryWithdraw(now)) {
+      return this.giveUp(frame, "budget", outcome)
     }
     if (frame.callState.observed) {
       frame.tell({ _tag: "RetryScheduled", at: now, call: frame.describe(), delay: Duration.millis(delay), outcome })
     }
-    const next = () => delay > 0 ? this.sleep(delay, now) : this.attempt()
-    const discard = frame.facts.discard ?? this.retry.discard
+    const pause = delay > 0 ? repetition.sleep(delay, now) : repetition.atOnce
+    const discard = frame.facts.discard ?? this.discard
     return exit._tag === "Success" && discard !== undefined
-      ? Effect.flatMap(Effect.uninterruptible(discard(exit.value)), next)
-      : next()
+      ? Effect.zipRight(discard(exit.value), pause)
+      : pause
   }
 
-  private giveUp(
-    reason: RetryGivenUp["reason"],
-    outcome: Outcome.Outcome,
-    exit: Exit.Exit<unknown, unknown>
-  ): AnyEffect {
-    const frame = this.passage
+  private giveUp(frame: Passage, reason: RetryGivenUp["reason"], outcome: Outcome.Outcome): undefined {
     if (frame.callState.observed) {
       frame.tell({ _tag: "RetryGivenUp", at: frame.alarms.now(), call: frame.describe(), reason, outcome })
     }
-    return exit as AnyEffect
+    return undefined
+  }
+}
+
+/** What is kept of a call from its first failure on: the number of its attempts, and the one who sleeps in between. */
+class Repetition implements Alarm.Entry, Sleeper {
+  readonly passage: Passage
+  made = 1
+  previousDelay = 0
+  scheduleState: unknown = undefined
+  private resume: ((effect: AnyEffect) => void) | undefined = undefined
+  at = 0
+  place = -1
+
+  constructor(passage: Passage) {
+    this.passage = passage
   }
 
-  // -- the wait ----------------------------------------------------------------
+  /** The next attempt is made now. */
+  private readonly next = (): AnyEffect => {
+    if (this.passage.isCut()) {
+      return Effect.interrupt
+    }
+    this.made++
+    this.passage.callState.attempts = this.made
+    return Exit.void
+  }
 
-  private sleep(delay: number, now: number): AnyEffect {
-    return Effect.async<unknown, unknown, unknown>((resume) => {
+  readonly atOnce: AnyEffect = Effect.suspend(this.next)
+
+  sleep(delay: number, now: number): AnyEffect {
+    return this.passage.restore(Effect.async<unknown, unknown, unknown>((resume) => {
       if (this.passage.isCut()) {
         // The limit rang before the wait began, and the caller cannot be interrupted: nobody would wake it.
         resume(Effect.interrupt)
@@ -266,7 +272,7 @@ class Loop extends Caught implements Alarm.Entry, Sleeper {
       this.passage.callState.sleeper ??= this
       this.passage.alarms.schedule(this, now + delay, now)
       return Effect.sync(() => this.rise())
-    })
+    }))
   }
 
   private rise(): void {
@@ -278,7 +284,7 @@ class Loop extends Caught implements Alarm.Entry, Sleeper {
 
   ring(): void {
     this.rise()
-    this.resume?.(Effect.suspend(() => this.passage.isCut() ? Effect.interrupt : this.attempt()))
+    this.resume?.(this.atOnce)
   }
 
   wake(exit: Exit.Exit<never, unknown>): void {
@@ -356,7 +362,7 @@ export const make = <R = never>(options: Options<R> = {}): Step.Policy<never, R>
     check.text("dependency", options.dependency)
   }
   check.done()
-  return Step.policy<never, R>([new RetryWrapper(options)])
+  return Step.policy<never, R>([new RetryRepeater(options)])
 }
 
 /**

@@ -27,44 +27,59 @@ export type {
 const compile = (parts: ReadonlyArray<Part>): Region => {
   const dependency = parts.find((part) => part.step.dependency !== undefined)?.step.dependency
   let classify = parts.find((part) => part.classify !== undefined)?.classify ?? Failure.classify
-  const from = (index: number, first: boolean): Link | undefined => {
-    if (index === parts.length && !first) {
-      return undefined
-    }
+  const empty = (next: Link | undefined): Region => ({
+    _tag: "Region",
+    gates: [],
+    faults: undefined,
+    next,
+    attemptsOnly: next === undefined,
+    dependency,
+    classify
+  })
+  const linkFrom = (index: number): Link | undefined => {
     const part = parts[index]
-    if (part !== undefined && part._tag === "Wrapper" && !first) {
-      classify = part.classify ?? classify
-      const next = from(index + 1, false)
-      return {
-        _tag: "Border",
-        wrapper: part,
-        next: next ??
-          { _tag: "Region", gates: [], faults: undefined, next: undefined, attemptsOnly: true, dependency, classify }
+    switch (part?._tag) {
+      case undefined:
+        return undefined
+      case "Wrapper":
+        classify = part.classify ?? classify
+        return { _tag: "Border", wrapper: part, next: behind(index + 1) }
+      case "Repeater": {
+        classify = part.classify ?? classify
+        const loop = { _tag: "Loop" as const, repeater: part, next: behind(index + 1), alone: undefined as any }
+        loop.alone = empty(loop)
+        return loop
       }
+      default:
+        return regionFrom(index, false)
     }
+  }
+  /** What a border or a loop runs is always a region, if need be an empty one. */
+  const behind = (index: number): Region => index === parts.length ? empty(undefined) : regionFrom(index, false)
+  const regionFrom = (index: number, first: boolean): Region => {
     const gates: Array<Gate> = []
-    let faults: FaultPlace | undefined
     let limited = false
     let end = index
-    for (; end < parts.length && faults === undefined; end++) {
-      const gate = parts[end]!
-      if (gate._tag === "FaultPlace") {
-        faults = gate
-        continue
-      }
-      if (gate._tag === "Wrapper" || (limited && gate.expire !== undefined)) {
+    for (let part = parts[end]; part?._tag === "Gate"; part = parts[++end]) {
+      if (limited && part.expire !== undefined) {
         break
       }
-      limited = limited || gate.expire !== undefined
-      classify = gate.classify ?? classify
-      gates.push(gate)
+      limited = limited || part.expire !== undefined
+      classify = part.classify ?? classify
+      gates.push(part)
+    }
+    let faults: FaultPlace | undefined
+    const last = parts[end]
+    if (last?._tag === "FaultPlace") {
+      faults = last
+      end++
     }
     const own = classify
-    const next = from(end, false)
+    const next = linkFrom(end)
     const attemptsOnly = !first && gates.length === 0 && next === undefined
     return { _tag: "Region", gates, faults, next, attemptsOnly, dependency, classify: own }
   }
-  return from(0, true) as Region
+  return regionFrom(0, true)
 }
 
 // -- the policy --------------------------------------------------------------

@@ -2,38 +2,15 @@
  * The frame: one object for one passage of a call through a region of gates. It is the continuation that the runtime calls
  * back, the entry in the alarm queue, and the place where gates keep what they took.
  */
-import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as FiberId from "effect/FiberId"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
-import type * as Alarm from "../Alarm.js"
 import type * as Call from "../Call.js"
-import * as Deadline from "../Deadline.js"
 import type { Sleeper } from "./callState.js"
-import type { Link, Region } from "./gate.js"
-import { callFields } from "./log.js"
-import { CallPassage } from "./passage.js"
-import {
-  type AnyEffect,
-  type AnyFiber,
-  asEffect,
-  currentFiber,
-  isInterruptible,
-  keepForks,
-  Masked,
-  releaseForks,
-  Restored,
-  setFiberRef
-} from "./runtime.js"
-import * as stopping from "./stopping.js"
-
-/** Where a frame stands. */
-const entering = 0
-const waitingAtGate = 1
-const running = 2
-const leaving = 3
+import { type Border, type Link, type Loop, type Region, stands } from "./gate.js"
+import { betweenAttempts, entering, leaving, LimitedPassage, running, waitingAtGate } from "./limitedPassage.js"
+import { type AnyEffect, type AnyFiber, asEffect, currentFiber, Masked } from "./runtime.js"
 
 /**
  * What a policy protects: an effect, or a function that is called for every attempt.
@@ -60,80 +37,79 @@ export class Entrance extends Masked {
     this.parent = parent
   }
   begin(flags: RuntimeFlags.RuntimeFlags): AnyEffect {
-    return new Frame(this.region, this.effect, this.facts, this.parent, currentFiber(), flags).enterFrom(0)
+    return new Frame(this.region, this.effect, this.facts, this.parent, false, currentFiber(), flags).enterFrom(0)
   }
 }
 
-/**
- * What comes behind a region or a wrapper. A function of the user's that throws ends the call as a defect: the gates that were passed
- * must hear of it, and the frame is not in the caller's way back yet.
- */
+/** What is inside a region or a wrapper, as an effect that anybody may run: in another fiber, or more than once. */
 const proceed = (link: Link | undefined, frame: Frame): AnyEffect => {
-  try {
-    return following(link, frame)
-  } catch (defect) {
-    return Effect.die(defect)
+  switch (link?._tag) {
+    case undefined:
+      return send(frame)
+    case "Region":
+      return isLeftOut(link, frame) ? send(frame) : asEffect(new Entrance(link, frame.effect, frame.facts, frame))
+    case "Loop":
+      return asEffect(new Entrance(link.alone, frame.effect, frame.facts, frame))
+    case "Border":
+      return wrap(link, frame)
   }
 }
 
 /** A region without gates is there for listeners and for faults only. */
 const isLeftOut = (region: Region, frame: Frame): boolean =>
-  !frame.callState.observed && region.faults?.isActive(frame.fiber) !== true
+  region.attemptsOnly && !frame.callState.observed && region.faults?.isActive(currentFiber()) !== true
 
-/** The next link, or the protected effect itself. */
-const following = (link: Link | undefined, frame: Frame): AnyEffect => {
-  const state = frame.callState
-  if (link === undefined || (link._tag === "Region" && link.attemptsOnly && isLeftOut(link, frame))) {
-    state.sends++
-    const effect = frame.effect
+/**
+ * The protected effect itself. A function of the user's that throws ends the call as a defect: the gates that were passed must hear of
+ * it, and the frame is not in the caller's way back yet.
+ */
+const send = (frame: Frame): AnyEffect => {
+  const { effect } = frame
+  frame.callState.sends++
+  try {
     return typeof effect === "function" ? effect(frame.describe()) : effect
+  } catch (defect) {
+    return Effect.die(defect)
   }
-  if (link._tag === "Region") {
-    return asEffect(new Entrance(link, frame.effect, frame.facts, frame))
+}
+
+const wrap = (border: Border, frame: Frame): AnyEffect => {
+  try {
+    return border.wrapper.wrap(frame, (call) => {
+      frame.callState.inner = call
+      return proceed(border.next, frame)
+    })
+  } catch (defect) {
+    return Effect.die(defect)
   }
-  return link.wrapper.wrap(frame, (call) => {
-    state.inner = call
-    return proceed(link.next, frame)
-  })
 }
 
 /** @internal */
-export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
+export class Frame extends LimitedPassage implements Sleeper {
   declare readonly parent: Frame | undefined
   readonly effect: Protected
-  private readonly flags: RuntimeFlags.RuntimeFlags
-  private phase = entering
+  /** Its end is handed to the frame around it, in the same step, and not to the runtime. */
+  private readonly direct: boolean
   private entered = 0
-
-  // the alarm of this region
-  at = 0
-  place = -1
-  /** The id by which the fiber was interrupted; it must be taken back. */
-  private interruptor: FiberId.FiberId | undefined = undefined
-  private child: stopping.Child | undefined = undefined
-  /** Where the caller's forks went before, if not to its fiber. */
-  private forkScope: ReturnType<typeof keepForks> = undefined
-  /** Above 0 while the effect runs in the caller's own fiber under this limit. */
-  private shared = 0
+  /** The attempts of a loop are made by this frame. */
+  private loops = false
 
   // a wait of our own
   private resume: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined = undefined
   private woken: Exit.Exit<unknown, unknown> | undefined = undefined
-
-  /** A total limit of this policy is nearer than what was inherited, and is told to the fiber. */
-  private tellsDeadline = false
 
   constructor(
     region: Region,
     effect: Protected,
     facts: Call.Facts,
     parent: Frame | undefined,
+    direct: boolean,
     fiber: AnyFiber,
     flags: RuntimeFlags.RuntimeFlags
   ) {
-    super(region, facts, parent, fiber)
+    super(region, facts, parent, direct, fiber, flags)
     this.effect = effect
-    this.flags = flags
+    this.direct = direct
   }
 
   get passage(): Frame {
@@ -150,11 +126,11 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
         answer = gates[slot]!.enter(this, slot)
       } catch (defect) {
         this.gateThrew = true
-        return this.refuse(Exit.die(defect))
+        return this.refuse(Exit.die(defect), true)
       }
       if (answer !== undefined) {
         if (typeof answer !== "symbol") {
-          return this.refuse(answer)
+          return this.refuse(answer, true)
         }
         this.entered = slot + 1
         return this.waitAtGate()
@@ -162,7 +138,7 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
       this.entered = slot + 1
     }
     // The alarm rang on the way in, or between the end of a wait and the caller's turn: nothing is sent any more.
-    return this.rang >= 0 ? this.refuse(this.expired()) : this.run()
+    return this.rang >= 0 ? this.refuse(this.expired(), true) : this.run()
   }
 
   private waitAtGate(): AnyEffect {
@@ -199,197 +175,194 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
     }
   }
 
-  private refuse(exit: Exit.Exit<never, unknown>): AnyEffect {
+  /** `read`: as in `insideEnded`. */
+  private refuse(exit: Exit.Exit<never, unknown>, read: boolean): AnyEffect {
     this.phase = leaving
     this.alarms.cancel(this)
-    return this.finish(exit)
+    return this.finish(exit, read)
+  }
+
+  private admittedAfterWait(): AnyEffect {
+    const now = this.alarms.now()
+    this.waited += now - this.admitted
+    this.now = this.admitted = now
+    // A limit that rang between the end of the wait and the caller's turn wakes nobody a second time: no gate may wait again.
+    const cut = this.cutBy(Infinity)
+    return cut === undefined ? this.enterFrom(this.entered) : this.refuse((cut as Frame).expired(), true)
   }
 
   /** Puts this frame over a body, as its continuation. */
   private over(body: AnyEffect): AnyEffect {
-    this.effect_instruction_i0 = isInterruptible(this.flags) ? asEffect(new Restored(body)) : body
-    return asEffect(this)
+    return this.before(this.restore(body))
   }
 
-  /** What is inside this region, with the faults in its way that somebody injects. */
-  private inside(): AnyEffect {
-    const { faults, next } = this.region
-    return faults === undefined || !faults.isActive(this.fiber)
-      ? proceed(next, this)
-      : faults.disturb(this, this.fiber, () => proceed(next, this))
+  /** Puts this frame over a body that runs uninterruptible, as the frame does. */
+  private before(body: AnyEffect): AnyEffect {
+    this.effect_instruction_i0 = body
+    return asEffect(this)
   }
 
   private run(): AnyEffect {
     this.phase = running
     this.began = true
-    if (this.limitSlot < 0) {
-      return this.over(this.inside())
-    }
-    const disconnect = this.region.gates[this.limitSlot]!.disconnect === true
-    const told = this.tellsDeadline ? { at: this.callState.deadline, alarms: this.alarms } : undefined
-    if (!disconnect && isInterruptible(this.flags) && stopping.sharesFiber(this.fiber)) {
-      this.shared = stopping.nextEntry()
-      this.forkScope = keepForks(this.fiber)
-      if (told !== undefined) {
-        setFiberRef(this.fiber, Deadline.current, told)
-      }
-      return this.over(this.inside())
-    }
-    this.child = stopping.start(this.fiber, this.flags, this.inside(), told, disconnect)
-    if (this.rang >= 0) {
-      // It rang before the child gave its thread back for the first time.
-      this.child.stop()
-    }
-    return this.over(this.child.join)
+    return this.limitSlot < 0 || this.sharesFiber()
+      ? this.inside()
+      : this.over(this.startChild(this.disturbed() ?? proceed(this.region.next, this)))
   }
 
-  // -- alarms ------------------------------------------------------------------
-
-  /** Sets the alarm of this region: the gate at `slot` limits what is inside it. */
-  limit(slot: number, millis: number, total: boolean): boolean {
-    const state = this.callState
-    let at = this.now + millis
-    if (state.deadline < at) {
-      if (!this.isCovered()) {
-        at = state.deadline
-        this.inherited = true
-      }
-    } else if (total && this.parent === undefined) {
-      state.deadline = at
-      this.tellsDeadline = true
-    }
-    if (at <= this.now) {
-      return false
-    }
-    this.limitSlot = slot
-    this.alarms.schedule(this, at, this.now)
-    return true
+  /** What is inside, with a fault in its way that somebody injects; `undefined` while nobody does. */
+  private disturbed(): AnyEffect | undefined {
+    const { faults, next } = this.region
+    const fiber = currentFiber()
+    return faults === undefined || !faults.isActive(fiber)
+      ? undefined
+      : faults.disturb(this, fiber, () => proceed(next, this))
   }
 
-  ring(late: number): void {
-    if (this.phase === leaving || (this.shared > 0 && stopping.endsFromOutside(this.fiber, this.shared))) {
-      return
+  // -- inside ------------------------------------------------------------------
+
+  /**
+   * What is inside this region, in the fiber that runs this very code. Regions within regions and attempts of a loop are entered in the
+   * same step: the fiber stays uninterruptible between them, and only the protected effect, and waits, are not.
+   */
+  private inside(): AnyEffect {
+    const { faults, next } = this.region
+    const disturbed = faults === undefined ? undefined : this.disturbed()
+    if (disturbed !== undefined) {
+      return this.over(disturbed)
     }
-    this.rang = late
-    if (this.phase === waitingAtGate) {
-      this.wake(this.expired())
-      return
-    }
-    const sleeper = this.callState.sleeper
-    if (sleeper !== undefined && this.isAround(sleeper.passage)) {
-      sleeper.wake(this.expired())
-    }
-    if (this.shared > 0) {
-      this.interruptor = stopping.interrupt(this.fiber, this.shared)
-    } else {
-      this.child?.stop()
+    switch (next?._tag) {
+      case undefined:
+        return this.over(send(this))
+      case "Region":
+        return this.descend(next)
+      case "Border":
+        return this.over(wrap(next, this))
+      case "Loop":
+        return this.firstAttempt(next)
     }
   }
 
-  private expired(): Exit.Exit<never, unknown> {
-    return this.region.gates[this.limitSlot]!.expire!(this)
+  private descend(region: Region): AnyEffect {
+    if (isLeftOut(region, this)) {
+      return this.over(send(this))
+    }
+    try {
+      // Not this frame's fiber: where requests are batched, the runtime carries on in another one.
+      return new Frame(region, this.effect, this.facts, this, true, currentFiber(), this.flags).enterFrom(0)
+    } catch (defect) {
+      return this.insideEnded(Exit.die(defect), false)
+    }
+  }
+
+  private firstAttempt(loop: Loop): AnyEffect {
+    try {
+      loop.repeater.begin(this)
+    } catch (defect) {
+      return this.end(Exit.die(defect), false)
+    }
+    this.loops = true
+    return this.descend(loop.next)
+  }
+
+  /**
+   * What is inside came to an end: the region ends with it, or makes another attempt. `read` says that the clock was read in this very
+   * step: once on the way out is enough for all regions.
+   */
+  private insideEnded(exit: Exit.Exit<unknown, unknown>, read: boolean): AnyEffect {
+    if (!this.loops) {
+      return this.end(exit, read)
+    }
+    this.exit = exit
+    let pause: AnyEffect | undefined
+    try {
+      pause = (this.region.next as Loop).repeater.ended(this, exit)
+    } catch (defect) {
+      return this.end(Exit.die(defect), read)
+    }
+    if (pause === undefined) {
+      return this.end(exit, read)
+    }
+    this.phase = betweenAttempts
+    return this.before(pause)
+  }
+
+  private nextAttempt(): AnyEffect {
+    this.phase = running
+    this.now = this.alarms.now()
+    return this.descend((this.region.next as Loop).next)
   }
 
   // -- the way out -------------------------------------------------------------
 
   effect_instruction_i1(cause: Cause.Cause<unknown>): AnyEffect {
-    if (this.phase === waitingAtGate) {
-      this.waitEnded()
-      return this.refuse(Exit.failCause(cause) as Exit.Exit<never, unknown>)
+    const exit = Exit.failCause(cause)
+    switch (this.phase) {
+      case waitingAtGate:
+        this.waitEnded()
+        return this.refuse(exit as Exit.Exit<never, unknown>, false)
+      case betweenAttempts:
+        return this.end(exit, false)
+      default:
+        return this.insideEnded(exit, false)
     }
-    return this.end(Exit.failCause(cause))
   }
 
   effect_instruction_i2(value: unknown): AnyEffect {
-    if (this.phase === waitingAtGate) {
-      this.waitEnded()
-      this.now = this.admitted = this.alarms.now()
-      // A limit that rang between the end of the wait and the caller's turn wakes nobody a second time: no gate may wait again.
-      const cut = this.cutBy(Infinity)
-      return cut === undefined ? this.enterFrom(this.entered) : this.refuse((cut as Frame).expired())
+    switch (this.phase) {
+      case waitingAtGate:
+        this.waitEnded()
+        return this.admittedAfterWait()
+      case betweenAttempts:
+        return value === stands ? this.end(this.exit, false) : this.nextAttempt()
+      default:
+        return this.insideEnded(Exit.succeed(value), false)
     }
-    return this.end(Exit.succeed(value))
   }
 
-  private end(exit: Exit.Exit<unknown, unknown>): AnyEffect {
+  private end(exit: Exit.Exit<unknown, unknown>, read: boolean): AnyEffect {
     this.phase = leaving
-    if (this.limitSlot < 0) {
-      return this.finish(exit)
-    }
-    this.alarms.cancel(this)
-    if (this.child !== undefined) {
-      return Effect.flatMap(this.child.settle(exit), (settled) => this.finish(settled))
-    }
-    if (this.forkScope !== undefined) {
-      releaseForks(this.fiber, this.forkScope)
-    }
-    if (this.tellsDeadline) {
-      setFiberRef(this.fiber, Deadline.current, this.callState.inherited)
-    }
-    if (this.interruptor !== undefined) {
-      return Effect.flatMap(stopping.takeBack(this.interruptor), () => this.finish(exit))
-    }
-    if (exit._tag === "Failure" && stopping.mayLeaveChildren(this.fiber)) {
-      return Effect.flatMap(stopping.interruptChildren, () => this.finish(exit))
-    }
-    return this.finish(exit)
+    const lifted = this.limitSlot < 0 ? undefined : this.lift(exit)
+    return lifted === undefined ? this.finish(exit, read) : Effect.flatMap(lifted, (end) => this.finish(end, false))
   }
 
-  private finish(exit: Exit.Exit<unknown, unknown>): AnyEffect {
+  private finish(exit: Exit.Exit<unknown, unknown>, read: boolean): AnyEffect {
     this.exit = exit
     const { observed } = this.callState
-    if (this.entered > 0 || observed) {
+    const reads = !read && (this.entered > 0 || observed)
+    if (reads) {
       this.now = this.alarms.now()
     }
-    if (this.entered > 0) {
-      const gates = this.region.gates
-      for (let slot = this.entered - 1; slot >= 0; slot--) {
-        if (slot === this.limitSlot && this.rang >= 0) {
-          this.timeOut()
-        }
-        try {
-          gates[slot]!.leave(this, slot)
-        } catch (defect) {
-          this.fault(gates[slot]!.step.policy, defect)
-        }
+    const gates = this.region.gates
+    for (let slot = this.entered - 1; slot >= 0; slot--) {
+      if (slot === this.limitSlot && this.rang >= 0) {
+        this.timeOut()
+      }
+      try {
+        gates[slot]!.leave(this, slot)
+      } catch (defect) {
+        this.fault(gates[slot]!.step.policy, defect)
       }
     }
     if (observed) {
       this.tellEnd()
     }
     return this.epilogue === undefined
-      ? (this.exit as AnyEffect)
-      : Effect.zipRight(this.epilogue, this.exit as AnyEffect)
+      ? this.handOver(this.exit, read || reads)
+      : Effect.matchCauseEffect(this.epilogue, {
+        onFailure: (cause) => this.handOver(Exit.failCause(cause), false),
+        onSuccess: () => this.handOver(this.exit, false)
+      })
   }
 
-  /** The alarm of this region rang: whatever the effect came to, the call timed out. */
-  private timeOut(): void {
-    const ended = this.exit
-    this.endWith(this.expired())
-    if (this.inherited) {
-      this.callState.cutFromOutside = true
+  private handOver(exit: Exit.Exit<unknown, unknown>, read: boolean): AnyEffect {
+    if (!this.direct) {
+      return exit as AnyEffect
     }
-    if (ended._tag === "Failure" && Cause.isDie(ended.cause)) {
-      const cause = Cause.keepDefects(ended.cause)
-      if (cause._tag === "Some") {
-        const call = this.describe()
-        this.tell({ _tag: "FinalizerDied", at: this.now, call, cause: cause.value })
-        const line = Effect.logWarning("A timed-out effect died while it released its resources", cause.value)
-        this.afterwards(Effect.annotateLogs(line, callFields(call)))
-      }
+    const parent = this.parent!
+    if (read) {
+      parent.now = this.now
     }
-    if (this.callState.observed) {
-      const error = (this.exit as Exit.Failure<never, any>).cause as Cause.Fail<any>
-      this.tell({
-        _tag: "TimeoutFired",
-        at: this.now,
-        call: this.describe(),
-        scope: error.error.scope,
-        limit: error.error.limit,
-        inherited: this.inherited,
-        delay: Duration.millis(this.rang),
-        late: ended._tag === "Success"
-      })
-    }
+    return parent.insideEnded(exit, read)
   }
 }

@@ -2,7 +2,7 @@
  * The parts a policy is compiled from, and what a part sees of the call that passes it.
  */
 import type * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Exit from "effect/Exit"
 import type * as Alarm from "../Alarm.js"
 import type * as Call from "../Call.js"
 import type * as Failure from "../Failure.js"
@@ -48,6 +48,8 @@ export interface Passage {
   readonly attempt: number
   /** What each gate took, by its place. */
   readonly slots: Array<unknown>
+  /** What the repeater of the region keeps from one attempt to the next. */
+  repetition: unknown
 
   /** Sets the alarm of the region; `false` when no time is left at all. */
   limit(slot: number, millis: number, total: boolean): boolean
@@ -68,6 +70,8 @@ export interface Passage {
   /** The call in progress, for events. */
   describe(): Call.Call
   tell(event: ResilienceEvent.ResilienceEvent): void
+  /** An effect as the caller would run it: interruptible, if the caller is. */
+  restore(effect: AnyEffect): AnyEffect
   /** Runs an effect before the caller goes on; for what must be logged from a synchronous step. */
   afterwards(effect: Effect.Effect<void>): void
   /** A piece of the policy threw: told once, logged once, and the call goes on. */
@@ -121,6 +125,36 @@ export interface Wrapper {
 export type Next = (call?: Call.Call) => AnyEffect
 
 /**
+ * A step that repeats the rest of the chain. It decides in the same step in which an attempt ended, without a turn of the runtime, so
+ * that nothing can come between the two.
+ *
+ * @internal
+ */
+export interface Repeater {
+  readonly _tag: "Repeater"
+  readonly step: Step
+  /** The first attempt is about to be made. */
+  begin(passage: Passage): void
+  /**
+   * An attempt ended. `undefined`: its end is the end of the call. Else what runs before the next attempt, without interruption where it
+   * does not `restore` it: with `endStands` it finds that the call ends all the same, and with a failure of its own the call ends with that.
+   */
+  ended(passage: Passage, exit: Exit.Exit<unknown, unknown>): AnyEffect | undefined
+  /** Only for a piece that classifies: listeners are told of the ends inside it as it sees them. */
+  readonly classify?: Failure.Classify
+}
+
+/**
+ * What runs between two attempts answers with it when there is to be no other.
+ *
+ * @internal
+ */
+export const stands: unique symbol = Symbol.for("@holdfast/core/stands")
+
+/** @internal */
+export const endStands: AnyEffect = Exit.succeed(stands)
+
+/**
  * A step at which faults may be put in the way of what is inside it. It is no gate and no border: it takes no slot, and while nobody
  * injects anything the call goes on as if it were not there.
  *
@@ -129,7 +163,6 @@ export type Next = (call?: Call.Call) => AnyEffect
 export interface FaultPlace {
   readonly _tag: "FaultPlace"
   readonly step: Step
-  readonly classify?: undefined
   /** Does anybody inject faults into what this fiber runs? */
   isActive(fiber: AnyFiber): boolean
   /** `rest` as it is, later than it would be, or something else in its place. */
@@ -137,15 +170,15 @@ export interface FaultPlace {
 }
 
 /** @internal */
-export type Part = Gate | Wrapper | FaultPlace
+export type Part = Gate | Wrapper | Repeater | FaultPlace
 
 /**
  * The compiled chain. A region is a run of adjacent gates with at most one time limit, and ends at a place for faults; a wrapper is a
- * border.
+ * border, and a repeater begins a loop.
  *
  * @internal
  */
-export type Link = Region | Border
+export type Link = Region | Border | Loop
 
 /** @internal */
 export interface Region {
@@ -165,5 +198,14 @@ export interface Region {
 export interface Border {
   readonly _tag: "Border"
   readonly wrapper: Wrapper
-  readonly next: Link | undefined
+  readonly next: Region
+}
+
+/** @internal */
+export interface Loop {
+  readonly _tag: "Loop"
+  readonly repeater: Repeater
+  readonly next: Region
+  /** A region that has nothing but this loop: for a loop that runs in a fiber of its own, and for one behind a border. */
+  readonly alone: Region
 }

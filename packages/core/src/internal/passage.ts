@@ -35,12 +35,13 @@ export abstract class CallPassage extends Matched implements Passage {
   readonly callState: CallState
   readonly alarms: Alarm.Alarms
   now: number
-  /** The instant of entry. */
-  protected readonly started: number
   admitted: number
+  /** Milliseconds spent waiting at gates. */
+  protected waited = 0
   exit: Exit.Exit<unknown, unknown> = Exit.void
   readonly attempt: number
   readonly slots: Array<unknown>
+  repetition: unknown = undefined
   /** How often the protected effect had been started when this passage began. */
   private readonly sendsBefore: number
   /** A gate threw on the way in: the call was not made, whatever the defect looks like. */
@@ -58,15 +59,21 @@ export abstract class CallPassage extends Matched implements Passage {
   /** The alarm was set nearer than the limit, by a deadline from outside. */
   inherited = false
 
-  constructor(region: Region, facts: Call.Facts, parent: CallPassage | undefined, fiber: AnyFiber) {
+  /** `direct`: entered in the same step as the passage around it, whose clock reading is still good. */
+  constructor(region: Region, facts: Call.Facts, parent: CallPassage | undefined, direct: boolean, fiber: AnyFiber) {
     super()
     this.region = region
     this.facts = facts
     this.fiber = fiber
     this.parent = parent
     this.slots = region.gates.length === 0 ? noSlots : new Array(region.gates.length)
-    this.alarms = Alarm.of(fiber.currentDefaultServices.unsafeMap.get(clockKey))
-    this.now = this.admitted = this.started = this.alarms.now()
+    if (direct) {
+      this.alarms = parent!.alarms
+      this.now = this.admitted = parent!.now
+    } else {
+      this.alarms = Alarm.of(fiber.currentDefaultServices.unsafeMap.get(clockKey))
+      this.now = this.admitted = this.alarms.now()
+    }
     if (parent === undefined) {
       const inherited = fiber.getFiberRef(Deadline.current)
       const state = new CallState(fiber.getFiberRef(ResilienceEvent.listeners), inherited)
@@ -84,6 +91,7 @@ export abstract class CallPassage extends Matched implements Passage {
   }
 
   abstract limit(slot: number, millis: number, total: boolean): boolean
+  abstract restore(effect: AnyEffect): AnyEffect
   abstract wake(exit: Exit.Exit<unknown, unknown>): void
 
   protected isAround(passage: unknown): boolean {
@@ -255,7 +263,7 @@ export abstract class CallPassage extends Matched implements Passage {
 
   protected tellEnd(): void {
     const end = this.now
-    const duration = Duration.millis(Math.max(0, end - this.started))
+    const duration = Duration.millis(Math.max(0, end - this.admitted + this.waited))
     // As the gates saw it, where one of them asked.
     const outcome = this.outcomeMemo ?? this.outcome(this.region.classify)
     if (this.region.next === undefined && this.began) {
