@@ -163,6 +163,7 @@ export const endStands: AnyEffect = Exit.succeed(stands)
 export interface FaultPlace {
   readonly _tag: "FaultPlace"
   readonly step: Step
+  readonly classify?: undefined
   /** Does anybody inject faults into what this fiber runs? */
   isActive(fiber: AnyFiber): boolean
   /** `rest` as it is, later than it would be, or something else in its place. */
