@@ -60,7 +60,7 @@ const program = Effect.gen(function*() {
   const shared = yield* onePool(redis.port)
   const apart = yield* threePools(bot)
   yield* Console.log(table([
-    ["60 analytics commands block", "connections held", "sessions answered meanwhile"],
+    ["50 analytics commands block", "connections held", "sessions answered meanwhile"],
     ["one pool of 50", count(shared.held), `${shared.meanwhile} of ${users.length}`],
     ["three pools", count(apart.held), `${apart.meanwhile} of ${users.length}`]
   ]))
@@ -88,7 +88,7 @@ await Effect.runPromise(program.pipe(
 
 /* Prints:
 
-60 analytics commands block   connections held   sessions answered meanwhile
+50 analytics commands block   connections held   sessions answered meanwhile
 one pool of 50                              50                       0 of 30
 three pools                                  5                      30 of 30
 

@@ -185,7 +185,10 @@ describeWith(executablePath, "the product page in a browser", () => {
 
   it.live("failed without a product: the same, in its own words; what is not sold is 404 and no failure", () =>
     withSite(priceLimits, async ({ board, upstreams, url }) => {
-      await open("unknown", `${url}/products/anchor`, async (response) => {
+      // Seen before, so that an old page could be put in its place; that would be a lie.
+      await fetch(`${url}/products/tern`)
+      upstreams.withdrawn.add("tern")
+      await open("unknown", `${url}/products/tern`, async (response) => {
         assert.strictEqual(response.status(), 404)
         await sees(page.getByRole("heading", { level: 1, name: "We do not sell this lamp" }), "that there is none")
       })

@@ -18,6 +18,8 @@ export type Condition = typeof conditions[number]
 export interface Upstreams {
   readonly urls: { readonly [K in Name]: string }
   readonly condition: { [K in Name]: Condition }
+  /** Products that are not sold any more. */
+  readonly withdrawn: Set<string>
   /** How many requests each of them has seen. */
   readonly asked: { [K in Name]: number }
 }
@@ -35,6 +37,7 @@ export const startUpstreams: Effect.Effect<Upstreams, never, Scope.Scope> = Effe
     recommendations: "well"
   }
   const asked: Upstreams["asked"] = { product: 0, pricing: 0, inventory: 0, reviews: 0, recommendations: 0 }
+  const withdrawn = new Set<string>()
   const start = (name: Name) =>
     upstream((request) => {
       asked[name]++
@@ -42,7 +45,8 @@ export const startUpstreams: Effect.Effect<Upstreams, never, Scope.Scope> = Effe
       if (now !== "well") {
         return ill[now]
       }
-      const entry = catalogue[request.path.slice(1)]
+      const id = request.path.slice(1)
+      const entry = withdrawn.has(id) ? undefined : catalogue[id]
       return entry === undefined ? { status: 404, body: { reason: "unknown" } } : { body: entry[name] }
     })
   const urls = {
@@ -52,5 +56,5 @@ export const startUpstreams: Effect.Effect<Upstreams, never, Scope.Scope> = Effe
     reviews: yield* start("reviews"),
     recommendations: yield* start("recommendations")
   }
-  return { urls, condition, asked }
+  return { urls, condition, withdrawn, asked }
 })

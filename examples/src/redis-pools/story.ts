@@ -19,7 +19,7 @@ const until = (what: string, condition: () => boolean) =>
     Effect.timeoutFail({ duration: "20 seconds", onTimeout: () => new Error(`gave up waiting: ${what}`) })
   )
 
-/** Keeps analytics commands on their connections for a second, then asks for thirty sessions: how many are answered meanwhile? */
+/** Keeps fifty analytics commands on their connections for two seconds, then asks for thirty sessions: how many are answered meanwhile? */
 const blocked = <R1, R2>(
   track: (command: (redis: Redis) => Promise<unknown>) => Effect.Effect<unknown, unknown, R1>,
   session: (user: string) => Effect.Effect<unknown, unknown, R2>
@@ -31,7 +31,7 @@ const blocked = <R1, R2>(
     let meanwhile = 0
     const block = track((redis) => {
       most = Math.max(most, ++holding)
-      return redis.blpop("nothing", 1).finally(() => {
+      return redis.blpop("nothing", 2).finally(() => {
         holding--
         over++
       })
@@ -42,7 +42,7 @@ const blocked = <R1, R2>(
       })
     yield* Effect.all(
       [
-        Effect.all(Array.from({ length: 60 }, () => block), { concurrency: "unbounded" }),
+        Effect.all(Array.from({ length: 50 }, () => block), { concurrency: "unbounded" }),
         Effect.forEach(users, ask, { concurrency: "unbounded" })
       ],
       { concurrency: "unbounded" }
