@@ -20,6 +20,11 @@ const effectFunctions = [
     pattern: /^cached/,
     because: "when the caller that computes is interrupted every waiter is, and `cached` stays interrupted for ever",
     instead: "a Deferred that a fiber of its own completes"
+  },
+  {
+    pattern: /^race/,
+    because: "it hangs for good when its fiber is interrupted at one of its operations (2 of 63 tries)",
+    instead: "a fork, `Fiber.await` and an interruption, or the region's alarm"
   }
 ]
 

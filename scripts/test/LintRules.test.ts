@@ -162,6 +162,8 @@ const rules: Record<string, Cases> = {
       [`import { timeoutTo } from "effect/Effect"\nexport const x = timeoutTo`, "Effect.timeoutTo"],
       [`import * as Effect from "effect/Effect"\nexport const x = Effect["cachedFunction"]`, "Effect.cachedFunction"],
       [`import * as Effect from "effect/Effect"\nexport const x = Effect.cached`, "interrupted for ever"],
+      [`import * as Effect from "effect/Effect"\nexport const x = Effect.raceFirst`, "Effect.raceFirst"],
+      [`import * as Effect from "effect/Effect"\nexport const x = Effect.race`, "hangs for good"],
       [`import * as P from "effect/PartitionedSemaphore"\nexport const x = P`, "leaks permits"],
       [`import { PartitionedSemaphore } from "effect"\nexport const x = PartitionedSemaphore`, "leaks permits"],
       [`export * from "effect/RateLimiter"`, "TokenBucket"],

@@ -149,7 +149,7 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     call: Call.Call,
     send: Send<E, R>,
     connection: Scope.CloseableScope
-  ): Effect.Effect<Response, E | HttpClientError.HttpClientError, R> => {
+  ): Effect.Effect<HeldResponse, E | HttpClientError.HttpClientError, R> => {
     const limits = limitsOf(steps)
     const idleMillis = options.idleTimeout !== undefined
       ? Duration.toMillis(options.idleTimeout)
@@ -189,7 +189,7 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     return call.attempt > 1 ? Effect.annotateSpans(whole, "http.request.resend_count", call.attempt - 1) : whole
   }
 
-  const attempt = <E, R>(request: Request, call: Call.Call, send: Send<E, R>) =>
+  const attempt = <E, R>(request: Request, call: Call.Call, send: Send<E, R>, handedOver: Array<HeldResponse>) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Scope.make(), (connection) =>
         Effect.flatMap(outgoing(request, call), (request) =>
@@ -197,7 +197,12 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
             abortedBy(request, connection),
             Effect.onExit(
               restore(exchange(request, call, send, connection)),
-              (exit) => Exit.isSuccess(exit) ? Effect.void : close(connection)
+              (exit) =>
+                Exit.isFailure(exit) ? close(connection) : Effect.sync(() => {
+                  if (!exit.value.complete) {
+                    handedOver.push(exit.value)
+                  }
+                })
             )
           )))
     )
@@ -208,7 +213,18 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
         const replayable = options.replayableBody === true || IdempotencyKey.isReplayable(request.body)
         const oneShot: OneShot | undefined = replayable ? undefined : { begun: request.body._tag !== "Stream" }
         const watchedRequest = oneShot === undefined ? request : watched(request, oneShot)
-        return policy.run((call) => attempt(watchedRequest, call, send), facts(request, oneShot))
+        // Open responses of this call. One that does not become its end, since a limit rang or the caller left while it was handed over,
+        // would keep its connection until it is collected as garbage.
+        const handedOver: Array<HeldResponse> = []
+        return Effect.onExit(
+          policy.run((call) => attempt(watchedRequest, call, send, handedOver), facts(request, oneShot)),
+          (exit) =>
+            handedOver.length === 0 ? Effect.void : Effect.forEach(
+              handedOver,
+              (response) => Exit.isSuccess(exit) && exit.value === response ? Effect.void : response.released,
+              { discard: true }
+            )
+        )
       }
       return createsKeys
         ? Effect.flatMap(IdempotencyKey.ensure(given, keyOptions), begin)

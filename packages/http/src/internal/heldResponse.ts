@@ -8,7 +8,7 @@ import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
-import * as Chunk from "effect/Chunk"
+import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -23,6 +23,9 @@ type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Failure>>
 
 const broken = (response: Response, description: string, cause?: unknown): Failure =>
   new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", description, cause })
+
+const consumed = (response: Response): Failure =>
+  broken(response, "the body of this response was read or released already")
 
 /** What is left of a body, and how its connection is given up. */
 export interface Rest {
@@ -96,12 +99,21 @@ export class HeldResponse extends Inspectable.Class implements Response {
     return this.whole !== undefined
   }
 
-  /** What is left is handed to one reader. */
+  /**
+   * What is left is handed to one reader. Until it is released it is watched still: a reader that is interrupted before its first
+   * operation gets lost like a response that nobody reads.
+   */
   private takeRest(): Rest | undefined {
     const rest = this.rest
     this.rest = undefined
-    forgotten?.unregister(this)
-    return rest
+    return rest === undefined ? undefined : {
+      pull: rest.pull,
+      // It holds on to the response, which must not be collected as garbage while somebody reads.
+      release: Effect.suspend(() => {
+        forgotten?.unregister(this)
+        return rest.release
+      })
+    }
   }
 
   get stream(): Stream.Stream<Uint8Array, Failure> {
@@ -111,7 +123,7 @@ export class HeldResponse extends Inspectable.Class implements Response {
       }
       const rest = this.takeRest()
       return rest === undefined
-        ? Stream.fail(broken(this, "the body of this response was read or released already"))
+        ? Stream.fail(consumed(this))
         : Stream.ensuring(
           Stream.concat(Stream.fromIterable(this.begin), Stream.repeatEffectChunkOption(rest.pull)),
           rest.release
@@ -123,11 +135,28 @@ export class HeldResponse extends Inspectable.Class implements Response {
     return Effect.suspend(() =>
       this.whole !== undefined
         ? Effect.succeed(this.whole)
-        : Effect.map(Stream.runCollect(this.stream), (chunks) => {
-          this.whole = join(Chunk.toReadonlyArray(chunks))
+        : this.readRest()
+    )
+  }
+
+  private readRest(): Effect.Effect<Uint8Array, Failure> {
+    const rest = this.takeRest()
+    if (rest === undefined) {
+      return Effect.fail(consumed(this))
+    }
+    const parts = [...this.begin]
+    const read: Effect.Effect<Uint8Array, Failure> = Effect.matchEffect(rest.pull, {
+      onSuccess: (more) => {
+        parts.push(...more)
+        return read
+      },
+      onFailure: (end) =>
+        Option.isSome(end) ? Effect.fail(end.value) : Effect.sync(() => {
+          this.whole = join(parts)
           return this.whole
         })
-    )
+    })
+    return Effect.ensuring(read, rest.release)
   }
 
   get text(): Effect.Effect<string, Failure> {
@@ -160,6 +189,11 @@ export class HeldResponse extends Inspectable.Class implements Response {
           new globalThis.Response(body, { headers: { "content-type": this.headers["content-type"] ?? "" } }).formData(),
         catch: (cause) => broken(this, "the body is not form data", cause)
       }))
+  }
+
+  /** Aborts what is left of the body. */
+  get released(): Effect.Effect<void> {
+    return Effect.suspend(() => this.takeRest()?.release ?? Effect.void)
   }
 
   /** Gives the connection back: what is short and about to come is read, anything else is aborted. */

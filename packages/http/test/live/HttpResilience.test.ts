@@ -2,9 +2,14 @@ import { FetchHttpClient, HttpBody, HttpClient, HttpClientRequest } from "@effec
 import { NodeHttpClient, Undici } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Chunk, Deferred, Effect, Exit, Fiber, Layer, Stream } from "effect"
+import * as v8 from "node:v8"
+import * as vm from "node:vm"
 import { Backoff, Policy, Retry, Timeout } from "../support/core.js"
 import { HttpFailure, HttpResilience, UndiciDispatcher } from "../support/modules.js"
 import { serve, serveRaw, transports } from "../support/servers.js"
+
+v8.setFlagsFromString("--expose-gc")
+const collect = vm.runInNewContext("gc") as () => void
 
 const atOnce = Retry.make({ maxRetries: 2, schedule: Backoff.constant(0, { jitter: "none" }) })
 /** Limits that nothing here comes near, however busy the machine: what hangs for so long hangs for good. */
@@ -222,6 +227,24 @@ describe("the three transports", () => {
         yield* Fiber.interrupt(fiber)
         yield* Deferred.await(closed)
         assert.strictEqual(server.seen.length, 1)
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`${transport} gives up the connection of a response that nobody read when it is collected as garbage`, () =>
+      Effect.gen(function*() {
+        const closed = yield* Deferred.make<void>()
+        const server = yield* serve((response) => {
+          response.writeHead(200, { "content-length": "100" })
+          response.write("half")
+          response.on("close", () => Deferred.unsafeDone(closed, Effect.void))
+        })
+        const client = HttpResilience.withPolicy(yield* plain, patient, { until: "headers" })
+        // On a fiber of its own: what it leaves on its stack goes with it.
+        const statuses = yield* Effect.fork(Effect.map(client.get(server.url), ({ status }) => status))
+        assert.strictEqual(yield* Fiber.join(statuses), 200)
+        while (!(yield* Deferred.isDone(closed))) {
+          collect()
+          yield* Effect.sleep(5)
+        }
       }).pipe(Effect.scoped, Effect.provide(layer)))
 
     it.live(`${transport} reads every kind of body, whether held or handed over`, () =>
