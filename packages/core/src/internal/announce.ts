@@ -6,6 +6,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as ResilienceEvent from "../ResilienceEvent.js"
 import { write, writerOf } from "./log.js"
 import type { AnyFiber } from "./runtime.js"
+import { nothingThrown, tell } from "./tell.js"
 
 /**
  * Tells an event, which is built only if anybody listens. There is no call that could report a listener that throws, so it is logged
@@ -21,8 +22,8 @@ export const announce = (
   if (listeners === ResilienceEvent.noListeners) {
     return
   }
-  const defect = ResilienceEvent.tell(listeners, event(), fiber)
-  if (defect !== ResilienceEvent.nothingThrown) {
+  const defect = tell(listeners, event(), fiber)
+  if (defect !== nothingThrown) {
     logDefect(fiber, "A listener threw; the others and the call went on without it", defect)
   }
 }

@@ -18,6 +18,7 @@ import { CallState } from "./callState.js"
 import type { Passage, Region } from "./gate.js"
 import { callFields } from "./log.js"
 import { type AnyEffect, type AnyFiber, Matched } from "./runtime.js"
+import { nothingThrown, tell } from "./tell.js"
 
 /** The keys under which default services hold the clock and the random source. */
 const clockKey = Clock.Clock.key
@@ -231,8 +232,8 @@ export abstract class CallPassage extends Matched implements Passage {
   }
 
   tell(event: ResilienceEvent.ResilienceEvent): void {
-    const defect = ResilienceEvent.tell(this.callState.listeners, event, this.fiber)
-    if (defect !== ResilienceEvent.nothingThrown && !this.callState.listenerThrew) {
+    const defect = tell(this.callState.listeners, event, this.fiber)
+    if (defect !== nothingThrown && !this.callState.listenerThrew) {
       this.callState.listenerThrew = true
       const line = Effect.logError("A listener threw; the others and the call went on without it", Cause.die(defect))
       this.afterwards(Effect.annotateLogs(line, callFields(this.describe())))
