@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import { openPeriod } from "./internal/openPeriod.js"
 import { ProbeSlots } from "./internal/probeSlots.js"
 import { StateTime } from "./internal/stateTime.js"
 import * as Ticket from "./internal/ticket.js"
@@ -359,13 +360,7 @@ export class CircuitBreakerMachine {
   }
 
   private open(failedProbes: number, now: number, draw: () => number, hint: number | undefined): void {
-    const { maxOpenMillis, openJitter } = this.config
-    let openMillis = Math.max(0, this.config.openMillis(failedProbes))
-    // Growth may overflow to something that is no number; and jitter on what is capped already still spreads callers.
-    openMillis = openMillis < maxOpenMillis ? openMillis : maxOpenMillis
-    if (openJitter > 0) openMillis *= 1 + openJitter * (2 * draw() - 1)
-    if (hint !== undefined && hint > openMillis) openMillis = hint
-    openMillis = Math.min(openMillis, maxOpenMillis)
+    const openMillis = openPeriod(this.config, failedProbes, draw, hint)
     this.trips++
     this.trip = failedProbes > 0 ? undefined : this.counters.trip(now)
     this.dueAt = now + openMillis

@@ -26,7 +26,7 @@ const layers: ReadonlyArray<Layer> = [
       "BulkheadQueue",
       "RetryBudgetMachine",
       "LatencyHistogram",
-      /^internal\/(callsInFlight|probeSlots|stateTime|ticket|tripCounters)$/
+      /^internal\/(callsInFlight|openPeriod|probeSlots|stateTime|ticket|tripCounters)$/
     ]
   },
   { name: "plumbing", modules: ["Step", "Alarm", "Deadline", "ResilienceEvent", /^internal\/(?!dependency|chaos)/] },

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backoff from "@holdfast/core/Backoff"
 import * as Bulkhead from "@holdfast/core/Bulkhead"
+import * as Chaos from "@holdfast/core/Chaos"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Deadline from "@holdfast/core/Deadline"
 import * as Failure from "@holdfast/core/Failure"
 import * as Fallback from "@holdfast/core/Fallback"
+import * as Fault from "@holdfast/core/Fault"
 import { InvalidOptions } from "@holdfast/core/Options"
 import * as Policy from "@holdfast/core/Policy"
 import * as RateLimiter from "@holdfast/core/RateLimiter"
@@ -15,14 +17,11 @@ import * as RetryBudget from "@holdfast/core/RetryBudget"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as VirtualClock from "@holdfast/testkit/VirtualClock"
 import * as Cause from "effect/Cause"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import { announce } from "../src/internal/announce.js"
-import { currentFiber } from "../src/internal/runtime.js"
 import { assertGolden, chapters } from "./support/golden.js"
 import { loggedInto } from "./support/logged.js"
 
@@ -161,21 +160,14 @@ const limits: Body = Effect.gen(function*() {
   yield* times(2, trial(Effect.void))
 })
 
-const chaos: Body = Effect.sync(() => {
-  const call = {
-    dependency: "payment",
-    operation: "POST /charges",
-    requestId: "abc-123",
-    attempt: 1,
-    maxAttempts: 3,
-    repeatable: true,
-    key: undefined,
-    criticality: "important",
-    deadline: undefined
-  } as const
-  for (const fault of ["failure", "latency", "hang", "defect", "answer"] as const) {
-    const delay = fault === "latency" ? Duration.millis(120) : undefined
-    announce(currentFiber(), () => ({ _tag: "ChaosInjected", at: 0, call, chaos: "payment.chaos", fault, delay }))
+/** The layer says by itself what it is about to do, and what it did. */
+const chaos: Body = Effect.gen(function*() {
+  const place = Chaos.make({ name: "payment.chaos", dependency: "payment", answer: () => "nonsense" })
+  const charge = Policy.compose(Timeout.make("2 seconds", { dependency: "payment" }), place)
+    .with({ operation: "POST /charges", requestId: "abc-123" })
+  const faults = [Fault.failure(), Fault.latency("120 millis"), Fault.hang(), Fault.defect(), Fault.answer()]
+  for (const fault of faults) {
+    yield* Effect.exit(charge(Effect.void)).pipe(Effect.provide(Chaos.layer({ seed: 1, faults: fault })))
   }
 })
 

@@ -6,7 +6,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as ResilienceEvent from "../ResilienceEvent.js"
 import { write, writerOf } from "./log.js"
 import type { AnyFiber } from "./runtime.js"
-import { nothingThrown, tell } from "./telling.js"
+import { nothingThrown, tell } from "./tell.js"
 
 /**
  * Tells an event, which is built only if anybody listens. There is no call that could report a listener that throws, so it is logged

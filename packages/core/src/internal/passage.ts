@@ -18,7 +18,7 @@ import { CallState } from "./callState.js"
 import type { Passage, Region } from "./gate.js"
 import { callFields } from "./log.js"
 import { type AnyEffect, type AnyFiber, Matched } from "./runtime.js"
-import { nothingThrown, tell } from "./telling.js"
+import { nothingThrown, tell } from "./tell.js"
 
 /** The keys under which default services hold the clock and the random source. */
 const clockKey = Clock.Clock.key

@@ -1,9 +1,12 @@
 /**
- * Tells an event to a set of listeners, each of which may throw.
+ * Tells events to listeners.
  */
 import type * as Fiber from "effect/Fiber"
 import * as HashSet from "effect/HashSet"
-import type * as ResilienceEvent from "../ResilienceEvent.js"
+import type { Listener, PolicyFault, ResilienceEvent } from "../ResilienceEvent.js"
+
+/** @internal */
+export const nothingThrown: unique symbol = Symbol.for("@holdfast/core/ResilienceEvent/nothingThrown")
 
 /**
  * Tells an event to the listeners. A listener that throws stops no other; the others hear of it as a `PolicyFault`. Answers with what
@@ -12,8 +15,8 @@ import type * as ResilienceEvent from "../ResilienceEvent.js"
  * @internal
  */
 export const tell = (
-  to: HashSet.HashSet<ResilienceEvent.Listener>,
-  event: ResilienceEvent.ResilienceEvent,
+  to: HashSet.HashSet<Listener>,
+  event: ResilienceEvent,
   fiber?: Fiber.RuntimeFiber<any, any> | undefined
 ): unknown => {
   let first: unknown = nothingThrown
@@ -27,13 +30,7 @@ export const tell = (
         first = defect
       }
       if (event._tag !== "PolicyFault") {
-        const fault: ResilienceEvent.PolicyFault = {
-          _tag: "PolicyFault",
-          at: event.at,
-          call: event.call,
-          part: "listener",
-          defect
-        }
+        const fault: PolicyFault = { _tag: "PolicyFault", at: event.at, call: event.call, part: "listener", defect }
         tell(HashSet.remove(to, listener), fault, fiber)
       }
     }
@@ -42,9 +39,9 @@ export const tell = (
 }
 
 // Walking a hash set costs more than most listeners do, and a program has few sets, which never change.
-const lists = new WeakMap<HashSet.HashSet<ResilienceEvent.Listener>, ReadonlyArray<ResilienceEvent.Listener>>()
+const lists = new WeakMap<HashSet.HashSet<Listener>, ReadonlyArray<Listener>>()
 
-const listed = (set: HashSet.HashSet<ResilienceEvent.Listener>): ReadonlyArray<ResilienceEvent.Listener> => {
+const listed = (set: HashSet.HashSet<Listener>): ReadonlyArray<Listener> => {
   let list = lists.get(set)
   if (list === undefined) {
     list = [...set]
@@ -52,6 +49,3 @@ const listed = (set: HashSet.HashSet<ResilienceEvent.Listener>): ReadonlyArray<R
   }
   return list
 }
-
-/** @internal */
-export const nothingThrown: unique symbol = Symbol.for("@holdfast/core/ResilienceEvent/nothingThrown")
