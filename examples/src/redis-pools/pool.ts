@@ -9,6 +9,7 @@
  */
 import * as Failure from "@holdfast/core/Failure"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
 import { Redis } from "ioredis"
 
@@ -25,13 +26,13 @@ export class CommandFailed extends Failure.Retryable("CommandFailed")<{ readonly
 export interface Pool {
   /** Sends a command on a connection that nobody else uses meanwhile. */
   readonly send: <A>(command: (redis: Redis) => Promise<A>) => Effect.Effect<A, NotReady | CommandFailed>
-  /** The clients that have given up at least once. */
-  readonly gaveUp: ReadonlySet<unknown>
-  readonly counted: {
-    /** Connections that the clients have made by themselves. */
-    byClients: number
-    /** Connections that this pool has asked for, after a client had given up. */
-    byUs: number
+  readonly clients: {
+    /** Those that have connected again by themselves. */
+    readonly reconnected: Set<Redis>
+    /** Those that have given up at least once. */
+    readonly gaveUp: Set<Redis>
+    /** Those that were connected again because this pool asked for it, after they had given up. */
+    readonly connectedByUs: Set<Redis>
   }
 }
 
@@ -48,9 +49,8 @@ const failed = (cause: unknown) =>
 /** Its connections are open when it is made, and closed with the scope. */
 export const makePool = ({ port, size, tries }: PoolOptions): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const counted = { byClients: 0, byUs: 0 }
+    const clients = { reconnected: new Set<Redis>(), gaveUp: new Set<Redis>(), connectedByUs: new Set<Redis>() }
     const asked = new Set<Redis>()
-    const gaveUp = new Set<Redis>()
     const connect = Effect.acquireRelease(
       Effect.async<Redis>((resume) => {
         const redis = new Redis({
@@ -65,16 +65,16 @@ export const makePool = ({ port, size, tries }: PoolOptions): Effect.Effect<Pool
         })
         // It is told by the command that failed; here it would only end the process.
         redis.on("error", () => {})
-        redis.on("end", () => gaveUp.add(redis))
+        redis.on("end", () => clients.gaveUp.add(redis))
         redis.on("ready", () => {
-          counted[asked.delete(redis) ? "byUs" : "byClients"]++
+          clients[asked.delete(redis) ? "connectedByUs" : "reconnected"].add(redis)
           resume(Effect.succeed(redis))
         })
       }),
       (redis) => Effect.sync(() => redis.disconnect())
     )
     const all = yield* Effect.replicateEffect(connect, size)
-    counted.byClients = 0
+    clients.reconnected.clear()
     const idle = [...all]
 
     // A connection that is ready, else one that has given up; one that is at it is left alone.
@@ -108,8 +108,18 @@ export const makePool = ({ port, size, tries }: PoolOptions): Effect.Effect<Pool
               return notReady(redis?.status ?? "in use")
           }
         },
-        (redis) => Effect.sync(() => redis === undefined ? undefined : idle.push(redis))
+        (redis, exit) =>
+          Effect.sync(() => {
+            if (redis === undefined) {
+              return
+            }
+            // Nobody waits for the answer any more, and it would still come before that of the next command.
+            if (Exit.isInterrupted(exit) && redis.status === "ready") {
+              redis.disconnect(true)
+            }
+            idle.push(redis)
+          })
       )
     }
-    return { send, gaveUp, counted }
+    return { send, clients }
   })

@@ -127,8 +127,9 @@ export const outage = (
 ) =>
   Effect.gen(function*() {
     const pools = Object.values(bot.pools)
-    for (const { counted } of pools) {
-      Object.assign(counted, { byClients: 0, byUs: 0 })
+    for (const { clients } of pools) {
+      clients.reconnected.clear()
+      clients.connectedByUs.clear()
     }
     times.begin()
     bot.report()
@@ -142,15 +143,16 @@ export const outage = (
     yield* end
     const told = bot.report()
     return names.map((name) => {
-      const { byClients, byUs } = bot.pools[name].counted
-      return { name, ...told[name], ...times.since(name, killedAt, backAt), byClients, byUs }
+      const { connectedByUs, reconnected } = bot.pools[name].clients
+      const connected = { byClients: reconnected.size, byUs: connectedByUs.size }
+      return { name, ...told[name], ...times.since(name, killedAt, backAt), ...connected }
     })
   })
 
 /** Until every client is connected again. */
 export const everyoneIsBack = (bot: Bot) =>
-  until("all clients are back", () => names.every((name) => bot.pools[name].counted.byClients === sizes[name]))
+  until("all clients are back", () => names.every((name) => bot.pools[name].clients.reconnected.size === sizes[name]))
 
 /** Until every client has given up. */
 export const everyoneGaveUp = (bot: Bot) =>
-  until("all clients gave up", () => names.every((name) => bot.pools[name].gaveUp.size === sizes[name]))
+  until("all clients gave up", () => names.every((name) => bot.pools[name].clients.gaveUp.size === sizes[name]))
