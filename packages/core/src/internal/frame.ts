@@ -262,6 +262,7 @@ export class Frame extends CallPassage implements Alarm.Entry, Sleeper {
       return false
     }
     this.limitSlot = slot
+    state.limited = true
     this.alarms.schedule(this, at, this.now)
     return true
   }
