@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FileSystem from "node:fs/promises"
+import { diagnosisText } from "./demo/diagnosis.js"
 import { toJson } from "./demo/figures.js"
 import { parseOptions, usage } from "./demo/options.js"
 import { showProgress } from "./demo/progress.js"
@@ -61,6 +62,7 @@ const demo = Effect.gen(function*() {
   const verdicts = judge(tuesday, guarded)
   yield* print(`\n${timelineText(tuesday, unprotected, guarded, paint)}\n`)
   yield* print(summaryText(tuesday, unprotected, guarded, verdicts, paint))
+  yield* print(`\n${diagnosisText(unprotected, guarded, paint)}`)
   if (options.json !== undefined) {
     yield* write(options.json, `${JSON.stringify(toJson(tuesday, [unprotected, guarded], verdicts), undefined, 2)}\n`)
     yield* print(`\nThe figures are in ${options.json}`)

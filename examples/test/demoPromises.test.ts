@@ -45,7 +45,8 @@ const good = (): RunResult => {
     settled: new Map([["b", "charged"], ["d", "declined"]]),
     charges: new Map([["a", 1], ["b", 1]]),
     duplicatesAbsorbed: 1,
-    mailsSent: 2
+    mailsSent: 2,
+    diagnosis: []
   }
 }
 

@@ -149,7 +149,7 @@ export const toJson = (scenario: Scenario, runs: ReadonlyArray<RunResult>, verdi
   scenario,
   runs: Object.fromEntries(runs.map((run) => [
     run.variant,
-    { figures: figuresOf(scenario, run), timeline: toRows(run.journal, scenario.scale) }
+    { figures: figuresOf(scenario, run), timeline: toRows(run.journal, scenario.scale), diagnosis: run.diagnosis }
   ])),
   promises: verdicts
 })

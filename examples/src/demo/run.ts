@@ -4,6 +4,7 @@
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
+import type * as Diagnosis from "@holdfast/core/Diagnosis"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as ResilienceMetrics from "@holdfast/metrics/ResilienceMetrics"
 import * as Effect from "effect/Effect"
@@ -11,6 +12,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import type { HttpClients } from "./clients.js"
 import { plainClients } from "./clients.js"
+import { makeDiagnosis, watched } from "./diagnosis.js"
 import { runLoad, warmUp } from "./load.js"
 import { protectedCheckout, unprotectedCheckout } from "./orderService.js"
 import type { Checkout } from "./orderService.js"
@@ -35,6 +37,8 @@ export interface RunResult {
   readonly charges: ReadonlyMap<string, number>
   readonly duplicatesAbsorbed: number
   readonly mailsSent: number
+  /** What was wrong with the defences, as the figures of their policies show it. */
+  readonly diagnosis: ReadonlyArray<Diagnosis.Finding>
 }
 
 /** What can be seen of a run while it goes on. */
@@ -112,7 +116,7 @@ interface Prepared {
 }
 
 const prepareUnprotected = (upstreams: Upstreams, http: HttpClients): Effect.Effect<Prepared, never, Scope.Scope> =>
-  Effect.map(unprotectedCheckout(upstreams, http), (checkout) => ({
+  Effect.map(unprotectedCheckout(upstreams, watched(http)), (checkout) => ({
     checkout,
     pending: Effect.succeed(0),
     settled: new Map()
@@ -168,6 +172,7 @@ export const runDay = (
       seconds: (seconds) => clock.seconds(seconds),
       millis: (seconds) => clock.millis(seconds)
     }
+    const diagnosis = yield* makeDiagnosis(shared)
     const program = Effect.gen(function*() {
       const upstreams = yield* startUpstreams(scenario, shared)
       const http = yield* plainClients((millis) => {
@@ -186,6 +191,7 @@ export const runDay = (
       )
       upstreams.forget()
       clear(journal)
+      yield* diagnosis.forget
       clock = startClock(scenario.scale)
 
       const progress = { sent: 0 }
@@ -210,13 +216,15 @@ export const runDay = (
         settled: new Map(settled),
         charges: new Map(upstreams.ledger.charges),
         duplicatesAbsorbed: upstreams.ledger.duplicates,
-        mailsSent: upstreams.mailsSent()
+        mailsSent: upstreams.mailsSent(),
+        diagnosis: yield* diagnosis.read
       } satisfies RunResult
     })
     return yield* program.pipe(
       ResilienceEvent.listen(listenTo(journal, shared, (state) => {
         breaker = state
       })),
+      ResilienceEvent.listen(diagnosis.listener),
       Effect.provide(ResilienceMetrics.layer())
     )
   })).pipe(

@@ -10,6 +10,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Figures from "./Figures.js"
 import { rows } from "./internal/diagnosisRows.js"
+import { checkOwn, ownNames } from "./internal/own.js"
 import { Validation } from "./Options.js"
 
 /**
@@ -55,6 +56,8 @@ export interface Options {
   readonly slaOf?: { readonly [dependency: string]: Duration.DurationInput } | undefined
   /** A dependency that fails for so long is down. Default 5 minutes. */
   readonly sustained?: Duration.DurationInput | undefined
+  /** Names that are no dependencies: under them the service limits what comes in. Default `http.server`. */
+  readonly own?: ReadonlyArray<string> | undefined
   /** Failures that pass within this time are cured by another try. Default 10 seconds. */
   readonly blip?: Duration.DurationInput | undefined
 }
@@ -103,9 +106,11 @@ export const taxonomy: ReadonlyArray<Row> = rows.map(({ cause, code, pattern, sy
  */
 export const fromSnapshot = (snapshot: Figures.Snapshot, options: Options = {}): ReadonlyArray<Finding> => {
   const check = new Validation("Diagnosis.fromSnapshot")
-  check.record(options, ["sla", "slaOf", "sustained", "blip"])
+  check.record(options, ["sla", "slaOf", "sustained", "blip", "own"])
   check.done()
-  const { blip = defaults.blip, sla = defaults.sla, slaOf = {}, sustained = defaults.sustained } = options
+  const { blip = defaults.blip, own = ownNames, sla = defaults.sla, slaOf = {}, sustained = defaults.sustained } =
+    options
+  checkOwn(check, own)
   const slaMillis = check.duration("sla", sla)
   check.record(slaOf, Object.keys(slaOf))
   const promises = new Map(
@@ -113,6 +118,7 @@ export const fromSnapshot = (snapshot: Figures.Snapshot, options: Options = {}):
   )
   const subject = {
     ...snapshot,
+    isDependency: (name: string) => !own.includes(name),
     slaMillis: (dependency: string) => promises.get(dependency) ?? slaMillis,
     sustainedMillis: check.duration("sustained", sustained),
     blipMillis: check.duration("blip", blip)

@@ -90,6 +90,8 @@ export interface DependencyFigures {
   readonly dependency: string
   readonly operations: ReadonlyArray<OperationFigures>
   readonly circuits: ReadonlyArray<CircuitFigures>
+  /** Whether its policy has a time limit. Only for a dependency of the registry. */
+  readonly limited: boolean | undefined
   /** What its pieces hold now: calls in flight, queues, budgets. Only for a dependency of the registry. */
   readonly live: DependencyState | undefined
 }
@@ -178,7 +180,7 @@ const snapshotOf = (
   now: number,
   calendar: number,
   slowerThanMillis: number,
-  live: ReadonlyArray<DependencyState>
+  live: ReadonlyArray<{ readonly dependency: string; readonly state: DependencyState; readonly limited: boolean }>
 ): Snapshot => {
   const { bulkheads, circuits, fallbacks, operations, since } = recorder.read(now, calendar - now)
   const names = new Set([...operations, ...live].map(({ dependency }) => dependency))
@@ -187,14 +189,18 @@ const snapshotOf = (
     at: calendar,
     since,
     slowerThanMillis,
-    dependencies: byName([...names].map((name) => ({
-      dependency: name,
-      operations: operations.filter(({ dependency }) => dependency === name),
-      circuits: circuits
-        .filter(({ breaker, dependency }) => (dependency ?? breaker) === name)
-        .map(({ dependency: _, ...circuit }) => circuit),
-      live: live.find(({ dependency }) => dependency === name)
-    }))),
+    dependencies: byName([...names].map((name) => {
+      const one = live.find(({ dependency }) => dependency === name)
+      return {
+        dependency: name,
+        operations: operations.filter(({ dependency }) => dependency === name),
+        circuits: circuits
+          .filter(({ breaker, dependency }) => (dependency ?? breaker) === name)
+          .map(({ dependency: _, ...circuit }) => circuit),
+        limited: one?.limited,
+        live: one?.state
+      }
+    })),
     bulkheads,
     fallbacks
   }
@@ -250,7 +256,16 @@ export const make = (
     return {
       listener: (event) => recorder.hear(event),
       snapshot: Effect.gen(function*() {
-        const live = yield* Effect.flatMap(registry.dependencies, Effect.forEach((one) => one.state))
+        const live = yield* Effect.flatMap(
+          registry.dependencies,
+          Effect.forEach((one) =>
+            Effect.zipWith(one.state, one.policy(), (state, { steps }) => ({
+              dependency: one.dependency,
+              state,
+              limited: steps.some(({ kind }) => kind === "Timeout")
+            }))
+          )
+        )
         const present = yield* Effect.clock
         const calendar = yield* Clock.currentTimeMillis
         return snapshotOf(recorder, Alarm.of(present).now(), calendar, measures.slowerThanMillis, live)

@@ -17,6 +17,7 @@ import { DependencyRegistry } from "./DependencyRegistry.js"
 import { HealthReader, type Limits } from "./internal/dependencyHealth.js"
 import type { Report } from "./internal/healthModel.js"
 import { HealthRecord } from "./internal/healthRecord.js"
+import { checkOwn, ownNames } from "./internal/own.js"
 import { Validation } from "./Options.js"
 import * as ResilienceEvent from "./ResilienceEvent.js"
 
@@ -80,6 +81,8 @@ export interface Options {
   readonly unprovenAfter?: Duration.DurationInput | undefined
   /** A breaker that opens so often in a day flaps. Default 5. */
   readonly flappingAt?: number | undefined
+  /** Names that are no dependencies: under them the service limits what comes in. Default `http.server`. */
+  readonly own?: ReadonlyArray<string> | undefined
   /** Dependencies, breakers and fallbacks, each, that are followed. Default 500. */
   readonly capacity?: number | undefined
 }
@@ -143,12 +146,13 @@ export const make = (
 ): Effect.Effect<Live & { readonly listener: ResilienceEvent.Listener }> =>
   Effect.gen(function*() {
     const check = new Validation("Health")
-    check.record(options, ["fallbacks", "rehearsed", ...Object.keys(defaults)])
+    check.record(options, ["fallbacks", "rehearsed", "own", ...Object.keys(defaults)])
     check.done()
     const {
       capacity = defaults.capacity,
       fallbacks = [],
       flappingAt = defaults.flappingAt,
+      own = ownNames,
       rehearsed = {},
       stuckAfter = defaults.stuckAfter,
       unprovenAfter = defaults.unprovenAfter
@@ -167,10 +171,11 @@ export const make = (
     }
     check.whole("flappingAt", flappingAt, 1, 64)
     check.whole("capacity", capacity, 1)
+    checkOwn(check, own)
     check.done()
     const registry = yield* DependencyRegistry
     const clock = yield* Effect.clock
-    const record = new HealthRecord(capacity)
+    const record = new HealthRecord(capacity, own)
     for (const { name } of fallbacks) record.fallback(name, Alarm.of(clock).now())
     return {
       listener: (event) => record.hear(event),

@@ -41,6 +41,8 @@ export interface CallEnded extends Base {
   readonly outcome: Outcome.Outcome
   readonly duration: Duration.Duration
   readonly attempts: number
+  /** `false` if nothing would have ended it: no timeout around it or around any attempt, no deadline of its caller. */
+  readonly limited?: boolean | undefined
 }
 
 /**

@@ -190,7 +190,7 @@ describe("Diagnosis", () => {
       assert.deepStrictEqual(codes(findings), ["no-timeout"])
       assert.strictEqual(
         findings[0]!.because,
-        "all 5 places are taken, 21 calls were refused, none that was let in has ended for 26.9 s, and no timeout ended any"
+        "all 5 places are taken, 21 calls were refused, none that was let in has ended for 26.9 s, and nothing will end them"
       )
     }))
 
@@ -215,6 +215,15 @@ describe("Diagnosis", () => {
       }),
     60_000
   )
+
+  it.live("what the service refuses by itself is no dependency that fails", () =>
+    Effect.gen(function*() {
+      const day = (name: string) =>
+        Effect.flatMap(standard(name), (policy) => load(2, 20, (second) => policy(second > 10 ? down : after(0.05))))
+      assert.deepStrictEqual(codes(yield* diagnosed(day("http.server"))), [])
+      assert.deepStrictEqual(codes(yield* diagnosed(day("http.server"), { own: [] })), ["no-fallback"])
+      assert.deepStrictEqual(codes(yield* diagnosed(day("grpc.server"), { own: ["grpc.server"] })), [])
+    }))
 
   it.live("a promise can be given for all and for single dependencies", () =>
     Effect.gen(function*() {
@@ -252,6 +261,7 @@ describe("Diagnosis", () => {
         /sla is 0.*slaOf.reports is -1.*blip is "soon"/
       )
       assert.match(refused({ slo: 1 }), /slo is 1, allowed is no such field/)
+      assert.match(refused({ own: "http.server" }), /own is "http.server", allowed is a list of names/)
       assert.match(refused({ slaOf: [] }), /a record/)
     }))
 })

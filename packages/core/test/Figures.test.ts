@@ -276,9 +276,14 @@ describe("Figures", () => {
       yield* times(5, policy(failing))
       yield* times(10, policy(Effect.void))
       yield* times(1, policy(failing))
+      // A limit of half an hour is a limit; so is a deadline of the caller.
+      const limited = Policy.compose(policy, Timeout.make("30 minutes"))
+      yield* Effect.all([limited(answering(9000)), Deadline.within(policy(answering(9000)), "1 hour")], {
+        concurrency: 2
+      })
       const { blips, failing: spell, slow } = of(yield* read, "stock")
       assert.deepStrictEqual(slow, { from: 1_000_000, until: 1_007_000, calls: 2, millis: 13_000 })
-      assert.deepStrictEqual(blips, { count: 3, longestMillis: 19_000 })
+      assert.deepStrictEqual(blips, { count: 4, longestMillis: 19_000 })
       assert.deepStrictEqual(spell, { from: 1_008_000, until: 1_034_000, calls: 27, millis: 27_000 })
     }))
 
@@ -427,6 +432,7 @@ describe("Figures of a program", () => {
         ["mail", 0]
       ])
       assert.strictEqual(before.dependencies[0]!.live?.bulkhead?.active, 1)
+      assert.isTrue(before.dependencies[0]!.limited)
       const after = yield* snapshot
       assert.strictEqual(of(after, "mail").calls.Interrupted, 1)
       assert.strictEqual(after.dependencies[0]!.live?.bulkhead?.active, 0)

@@ -26,6 +26,8 @@ export class CallState {
   maxAttempts = 1
   /** How often the protected effect was started. */
   sends = 0
+  /** A time limit stood somewhere around it. */
+  limited = false
   /** The call was admitted as a probe: it makes one attempt. */
   probe = false
   /** A deadline from outside, nearer than a limit of ours, cut an attempt. */

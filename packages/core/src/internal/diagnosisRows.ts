@@ -18,6 +18,7 @@ export interface Subject {
     readonly dependency: string
     readonly operations: ReadonlyArray<OperationFigures>
     readonly circuits: ReadonlyArray<CircuitFigures>
+    readonly limited: boolean | undefined
     readonly live:
       | {
         readonly bulkhead:
@@ -28,6 +29,8 @@ export interface Subject {
   }>
   readonly bulkheads: ReadonlyArray<BulkheadFigures>
   readonly fallbacks: ReadonlyArray<FallbackFigures>
+  /** Not the service itself, which is told apart only where it runs out of places. */
+  readonly isDependency: (name: string) => boolean
   readonly slaMillis: (dependency: string) => number
   readonly sustainedMillis: number
   readonly blipMillis: number
@@ -67,8 +70,6 @@ const ended = ({ calls }: OperationFigures): number => sum(calls) - calls.Reject
 
 const failures = ({ calls }: OperationFigures): number => calls.Retryable + calls.Unclassified
 
-const timedOut = ({ timeouts }: OperationFigures): number => timeouts.attempt + timeouts.total
-
 const each = (
   subject: Subject,
   check: (operation: OperationFigures, dependency: Subject["dependencies"][number]) => Omit<Found, "at"> | undefined
@@ -80,13 +81,20 @@ const each = (
     })
   )
 
+/** The same without what comes in to the service itself. */
+const eachCall: typeof each = (subject, check) =>
+  each(
+    subject,
+    (operation, dependency) => subject.isDependency(operation.dependency) ? check(operation, dependency) : undefined
+  )
+
 /** Callers that wait at once, below which nobody runs out of workers. */
 const crowd = 5
 
 const noTimeout: Row["check"] = (subject) => [
   ...each(subject, (operation) => {
     const { callLatency, latency, slow } = operation
-    if (slow === undefined || slow.calls < fewest || timedOut(operation) > 0) {
+    if (slow === undefined || slow.calls < fewest) {
       return undefined
     }
     const atOnce = slow.millis / (slow.until - slow.from)
@@ -94,8 +102,8 @@ const noTimeout: Row["check"] = (subject) => [
       because:
         `${slow.calls} calls took ${time(subject.slowerThanMillis)} or longer, the longest ${
           about(callLatency.maxMillis ?? 0)
-        }, and no timeout ` +
-        `ended any: they kept their callers for ${about(slow.millis)} of waiting in ${
+        }, and nothing ` +
+        `would have ended them: they kept their callers for ${about(slow.millis)} of waiting in ${
           about(slow.until - slow.from)
         }, ` +
         `${Math.round(atOnce)} of them at once on average`,
@@ -106,26 +114,26 @@ const noTimeout: Row["check"] = (subject) => [
           : ` (half of all answers so far came within ${about(latency.p50Millis)})`)
     }
   }),
-  ...subject.dependencies.flatMap(({ dependency, live, operations }): ReadonlyArray<Found> => {
+  ...subject.dependencies.flatMap(({ dependency, limited, live, operations }): ReadonlyArray<Found> => {
     const bulkhead = live?.bulkhead
     const refused = operations.reduce((total, { rejections }) => total + rejections.bulkhead, 0)
     const last = Math.max(...operations.map(({ lastEndedAt }) => lastEndedAt ?? -Infinity))
     const stuck = bulkhead?.on === true && bulkhead.active >= bulkhead.maxConcurrent && refused >= fewest &&
-      subject.at - last >= subject.slowerThanMillis && operations.every((operation) => timedOut(operation) === 0)
+      subject.at - last >= subject.slowerThanMillis && limited === false
     return !stuck ? [] : [{
       at: dependency,
       because: `all ${bulkhead.maxConcurrent} places are taken, ${refused} calls were refused, ` +
         (last === -Infinity
           ? "none that was let in has ended"
           : `none that was let in has ended for ${about(subject.at - last)}`) +
-        ", and no timeout ended any",
+        ", and nothing will end them",
       instead: "an attempt timeout: what hangs would be given up, and its place would be free again"
     }]
   })
 ]
 
 const noRetry: Row["check"] = (subject) =>
-  each(subject, (operation) => {
+  eachCall(subject, (operation) => {
     const { blips, calls, givenUp, retries } = operation
     const failed = failures(operation)
     const share = failed / ended(operation)
@@ -147,7 +155,7 @@ const noRetry: Row["check"] = (subject) =>
   })
 
 const noBreaker: Row["check"] = (subject) =>
-  each(subject, (operation, { circuits }) => {
+  eachCall(subject, (operation, { circuits }) => {
     const { attempts, calls, failing, rejections } = operation
     const opened = circuits.some(({ reopened, trips }) => trips + reopened > 0)
     if (
@@ -198,32 +206,36 @@ const sharedPool: Row["check"] = ({ bulkheads, dependencies }) => {
   })
 }
 
-const noFallback: Row["check"] = ({ dependencies, fallbacks }) => {
+const noFallback: Row["check"] = ({ dependencies, fallbacks, isDependency }) => {
   const served = ({ tiers }: FallbackFigures) => tiers.some((tier) => tier.served > 0)
   // A fallback that says of nobody whom it stands in for may stand in for any of them.
   if (fallbacks.some((one) => one.dependency === undefined && served(one))) {
     return []
   }
-  return dependencies.flatMap(({ dependency, operations }): ReadonlyArray<Found> => {
-    const failed = operations.reduce((total, one) => total + one.failed.important, 0)
-    const calls = operations.reduce((total, one) => total + sum(one.calls) - one.calls.Interrupted, 0)
-    return failed < fewest || failed < calls / 100 ||
-        fallbacks.some((one) => one.dependency === dependency && served(one))
-      ? []
-      : [{
-        at: dependency,
-        because: `${failed} of ${calls} calls ended in an error (${percent(failed / calls)}), and no fallback answered`,
-        instead: "a Fallback outside the policy: the last good answer, a default, or a clear notice; criticality " +
-          "\"critical\" for what must fail loudly"
-      }]
-  })
+  return dependencies.filter(({ dependency }) => isDependency(dependency)).flatMap(
+    ({ dependency, operations }): ReadonlyArray<Found> => {
+      const failed = operations.reduce((total, one) => total + one.failed.important, 0)
+      const calls = operations.reduce((total, one) => total + sum(one.calls) - one.calls.Interrupted, 0)
+      return failed < fewest || failed < calls / 100 ||
+          fallbacks.some((one) => one.dependency === dependency && served(one))
+        ? []
+        : [{
+          at: dependency,
+          because: `${failed} of ${calls} calls ended in an error (${
+            percent(failed / calls)
+          }), and no fallback answered`,
+          instead: "a Fallback outside the policy: the last good answer, a default, or a clear notice; criticality " +
+            "\"critical\" for what must fail loudly"
+        }]
+    }
+  )
 }
 
 /** Retries within a twentieth of a second that make a wave. */
 const wave = 20
 
 const noJitter: Row["check"] = (subject) =>
-  each(subject, (operation) => {
+  eachCall(subject, (operation) => {
     const { attempts, calls, delays, herd } = operation
     const fixed = delays.findIndex(({ count, longestMillis, shortestMillis }) =>
       count >= wave && longestMillis > 0 && longestMillis - shortestMillis <= longestMillis / 100
@@ -260,7 +272,7 @@ const retriesCounted: Row["check"] = ({ dependencies }) =>
   )
 
 const beyondPromise: Row["check"] = (subject) =>
-  each(subject, (operation) => {
+  eachCall(subject, (operation) => {
     const { delays, failed, failedLatency, limits, maxAttempts } = operation
     const sla = subject.slaMillis(operation.dependency)
     const { maxMillis, p50Millis, samples } = failedLatency

@@ -107,7 +107,7 @@ export class Cell {
     return !this.current.touched && !this.previous.touched && this.latency.count === 0
   }
 
-  callEnded({ at, attempts, call, duration, outcome }: CallEnded): void {
+  callEnded({ at, attempts, call, duration, limited, outcome }: CallEnded): void {
     const counts = this.counts
     const millis = Duration.toMillis(duration)
     counts.calls[outcome.class]++
@@ -118,7 +118,7 @@ export class Cell {
       counts.callMillis += millis
       this.lastEndedAt = at
       this.callLatency.record(millis, at)
-      if (millis >= this.measures.slowerThanMillis) {
+      if (millis >= this.measures.slowerThanMillis && limited === false) {
         counts.tookLong(at - millis, at)
       }
     }

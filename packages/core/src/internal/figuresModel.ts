@@ -87,7 +87,7 @@ export interface OperationFigures {
   readonly lastEndedAt: number | undefined
   /** The most calls that began in one second. */
   readonly busiestSecond: number
-  /** Calls that took `slowerThan` or longer, from the beginning of the first to the end of the last. */
+  /** Calls that took `slowerThan` or longer and that nothing would have ended, from the beginning of the first to the end of the last. */
   readonly slow: Spell | undefined
   /** Failures, however many in a row, that ended with a success; and the longest time that it took. */
   readonly blips: { readonly count: number; readonly longestMillis: number }

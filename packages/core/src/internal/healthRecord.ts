@@ -80,8 +80,11 @@ export class HealthRecord {
   readonly fallbacks = new Map<string, FallbackRecord>()
   private readonly capacity: number
 
-  constructor(capacity: number) {
+  private readonly own: ReadonlyArray<string>
+
+  constructor(capacity: number, own: ReadonlyArray<string>) {
     this.capacity = capacity
+    this.own = own
   }
 
   hear(event: ResilienceEvent): void {
@@ -135,7 +138,7 @@ export class HealthRecord {
   }
 
   private callEnded({ at, call, outcome }: CallEnded): void {
-    if (call.dependency === undefined) {
+    if (call.dependency === undefined || this.own.includes(call.dependency)) {
       return
     }
     const record = this.kept(this.calls, call.dependency, (): CallRecord => ({

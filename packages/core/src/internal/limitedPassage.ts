@@ -84,6 +84,7 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
       return false
     }
     this.limitSlot = slot
+    state.limited = true
     this.alarms.schedule(this, at, this.now)
     return true
   }

@@ -276,7 +276,8 @@ export abstract class CallPassage extends Matched implements Passage {
         call: this.describe(),
         outcome,
         duration,
-        attempts: this.callState.sends > 0 ? Math.max(1, this.callState.attempts) : 0
+        attempts: this.callState.sends > 0 ? Math.max(1, this.callState.attempts) : 0,
+        limited: this.callState.limited || this.callState.deadline < Infinity
       })
     }
   }
