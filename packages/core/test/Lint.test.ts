@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backoff from "@holdfast/core/Backoff"
 import * as Bulkhead from "@holdfast/core/Bulkhead"
+import * as Chaos from "@holdfast/core/Chaos"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Explain from "@holdfast/core/Explain"
 import * as Failure from "@holdfast/core/Failure"
@@ -10,7 +11,6 @@ import * as Policy from "@holdfast/core/Policy"
 import * as RateLimiter from "@holdfast/core/RateLimiter"
 import * as Retry from "@holdfast/core/Retry"
 import * as RetryBudget from "@holdfast/core/RetryBudget"
-import * as Step from "@holdfast/core/Step"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as VirtualClock from "@holdfast/testkit/VirtualClock"
 import * as Clock from "effect/Clock"
@@ -349,11 +349,7 @@ const breaker = (options: Omit<CircuitBreaker.Options, "name">) => withStandard(
 
 const total = Timeout.make("10 seconds", { scope: "total", name: "total" })
 const attempt = Timeout.make("1 second", { name: "attempt" })
-const chaos = Step.policy([{
-  _tag: "Wrapper",
-  step: { kind: "Chaos", policy: "chaos", dependency: undefined, settings: {} },
-  wrap: () => Effect.void
-}])
+const chaos = Chaos.make()
 
 const cases: Record<string, Case> = {
   "breaker-counts-retries": {
