@@ -40,12 +40,13 @@ export const tell = (
 
 // Walking a hash set costs more than most listeners do, and a program has few sets, which never change.
 const lists = new WeakMap<HashSet.HashSet<Listener>, ReadonlyArray<Listener>>()
+let last: { readonly set: HashSet.HashSet<Listener>; readonly list: ReadonlyArray<Listener> } | undefined
 
 const listed = (set: HashSet.HashSet<Listener>): ReadonlyArray<Listener> => {
-  let list = lists.get(set)
-  if (list === undefined) {
-    list = [...set]
+  if (last?.set !== set) {
+    const list = lists.get(set) ?? [...set]
     lists.set(set, list)
+    last = { set, list }
   }
-  return list
+  return last.list
 }

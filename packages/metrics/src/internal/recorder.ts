@@ -4,7 +4,7 @@
 import type * as Call from "@holdfast/core/Call"
 import type * as Outcome from "@holdfast/core/Outcome"
 import type * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import { families, type Family } from "../MetricFamilies.js"
 import { type Series, seriesOf, Vocabulary } from "./series.js"
 
@@ -20,6 +20,10 @@ const labelOf: Readonly<Record<Outcome.Class, string>> = {
   Rejected: "rejected",
   Interrupted: "interrupted"
 }
+
+/** `Duration.toSeconds` costs more than the update of a histogram, and this is done for every attempt. */
+const secondsOf = ({ value }: Duration.Duration): number =>
+  value._tag === "Millis" ? value.millis / 1000 : value._tag === "Nanos" ? Number(value.nanos) / 1e9 : Infinity
 
 const stateOf = {
   CircuitClosed: "closed",
@@ -160,7 +164,7 @@ export class Recorder {
       case "AttemptEnded": {
         const { call, duration, outcome } = event
         const service = this.services.of(call.dependency)
-        service.endpoints.of(call.operation).attempt(outcome, Duration.toSeconds(duration))
+        service.endpoints.of(call.operation).attempt(outcome, secondsOf(duration))
         if (call.attempt > 1) {
           service.retry(call.attempt, outcome)
         }
