@@ -222,7 +222,7 @@ describe("the alarm queue of a clock", () => {
     assert.isAtMost(entry.lates[0]!, 1)
   })
 
-  it("a late wake-up lets one settling pass before it rings, and an answer that came meanwhile wins", () => {
+  it("D08: a late wake-up lets one settling pass before it rings, and an answer that came meanwhile wins", () => {
     const { alarms, schedule, source } = make()
     source.settles = true
     const answered = schedule(new Entry(), 10)

@@ -1,12 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backoff from "@holdfast/core/Backoff"
+import * as Bulkhead from "@holdfast/core/Bulkhead"
 import type * as Call from "@holdfast/core/Call"
 import * as Failure from "@holdfast/core/Failure"
 import * as Outcome from "@holdfast/core/Outcome"
 import * as Policy from "@holdfast/core/Policy"
+import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Retry from "@holdfast/core/Retry"
+import * as Timeout from "@holdfast/core/Timeout"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 
 class Busy extends Failure.Retryable("Busy")<{}> {}
 
@@ -95,4 +99,45 @@ describe("facts about one call", () => {
       assert.strictEqual(yield* attempts(Object.assign(new Error("reset"), { code: "ECONNRESET" })), 1)
       assert.strictEqual(yield* attempts(Object.assign(new Error("refused"), { code: "ECONNREFUSED" })), 3)
     }))
+
+  it.effect("H07: a call that is cancelled, refused or answered is one end to listeners; what never began is none", () => {
+    const ends: Array<string> = []
+    return Effect.gen(function*() {
+      const bulkhead = yield* Bulkhead.make({ name: "pages", maxConcurrent: 1 })
+      const policy = Policy.compose(Timeout.make("1 second"), bulkhead)
+      let sent = 0
+      const call = policy(Effect.sync(() => sent++))
+      const said = (effect: Effect.Effect<unknown, unknown>) =>
+        Effect.map(Effect.exit(effect), () => ends.splice(0, ends.length))
+
+      const waiting = yield* Effect.fork(policy(Effect.never))
+      yield* Effect.yieldNow()
+      assert.deepStrictEqual(yield* said(Fiber.interrupt(waiting)), ["Interrupted"])
+
+      // Its caller was interrupted before: no step of the policy runs, and nothing is taken.
+      const gone = Effect.uninterruptibleMask((restore) =>
+        Effect.zipRight(
+          Effect.withFiberRuntime((fiber) => {
+            fiber.unsafeInterruptAsFork(fiber.id())
+            return Effect.yieldNow()
+          }),
+          Effect.exit(restore(call))
+        )
+      )
+      assert.deepStrictEqual(yield* said(Effect.flatMap(Effect.fork(gone), Fiber.join)), [])
+      assert.deepStrictEqual([sent, (yield* bulkhead.snapshot).active], [0, 0])
+
+      const holder = yield* Effect.fork(bulkhead(Effect.never))
+      yield* Effect.yieldNow()
+      assert.deepStrictEqual(yield* said(call), ["Rejected"])
+      yield* Fiber.interrupt(holder)
+      ends.length = 0
+
+      assert.deepStrictEqual(yield* said(policy(Effect.void)), ["Success"])
+      // The policy that does nothing is the effect itself: there is nothing to tell of it.
+      assert.deepStrictEqual(yield* said(Policy.identity(Effect.void)), [])
+    }).pipe(ResilienceEvent.listen((event) => {
+      if (event._tag === "CallEnded") ends.push(event.outcome.class)
+    }))
+  })
 })

@@ -444,6 +444,47 @@ describe("a retry", () => {
       }).pipe(Effect.withRandom(Random.make("C18")))
   )
 
+  it("C17: a thousand attempts leave no listener on the signal of a caller who lives long", async () => {
+    const { signal } = new AbortController()
+    const listening = { own: 0, most: 0, ever: 0 }
+    const [add, remove] = [signal.addEventListener, signal.removeEventListener]
+    signal.addEventListener = function(this: AbortSignal, ...args: any) {
+      listening.ever++
+      listening.most = Math.max(listening.most, ++listening.own)
+      return add.apply(this, args)
+    } as typeof add
+    signal.removeEventListener = function(this: AbortSignal, ...args: any) {
+      listening.own--
+      return remove.apply(this, args)
+    } as typeof remove
+    const warnings: Array<string> = []
+    const warned = (warning: Error) => warnings.push(warning.name)
+    process.on("warning", warned)
+    let attempts = 0
+    const call = Effect.tryPromise({
+      try: (own) =>
+        new Promise((_, reject) => {
+          attempts++
+          assert.notStrictEqual(own, signal)
+          queueMicrotask(() => reject(new Busy({})))
+        }),
+      catch: (error) => error as Busy
+    })
+    const policy = compose(
+      Timeout.make("1 hour", { scope: "total" }),
+      Retry.make({ maxRetries: 999, schedule: Backoff.none }),
+      Timeout.make("1 hour")
+    )
+    const exit = await Effect.runPromiseExit(policy(call) as Effect.Effect<unknown, unknown>, { signal })
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off("warning", warned)
+    assert.strictEqual(attempts, 1000)
+    assert.strictEqual(failureOf(exit)?._tag, "Busy")
+    // One for the caller, none for an attempt.
+    assert.isAtMost(listening.ever, 1)
+    assert.deepStrictEqual(warnings, [])
+  })
+
   it("presets: one retry for whom somebody waits for, five in the background", () => {
     assert.strictEqual(Retry.interactive.steps[0]?.settings["maxRetries"], 1)
     assert.strictEqual(Retry.background.steps[0]?.settings["maxRetries"], 5)
