@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { diagnosisText } from "../src/demo/diagnosis.js"
 import { figuresOf, toJson } from "../src/demo/figures.js"
 import { judge } from "../src/demo/promises.js"
 import { makePaint, summaryText, timelineText } from "../src/demo/report.js"
@@ -47,8 +48,13 @@ const told = (scale: number) =>
     const paint = makePaint(false)
     assert.include(timelineText(scenario, unprotected, guarded, paint), "payment circuit OPEN")
     assert.include(summaryText(scenario, unprotected, guarded, accounts, paint), "kept")
+    const found = unprotected.diagnosis.map(({ at, code }) => `${code} at ${at}`)
+    assert.include(found, "no-timeout at payment POST /charges")
+    assert.notInclude(guarded.diagnosis.map(({ code }) => code), "no-timeout")
+    assert.include(diagnosisText(unprotected, guarded, paint), "Diagnosis of the protected service")
     const json = JSON.parse(JSON.stringify(toJson(scenario, [unprotected, guarded], accounts)))
     assert.strictEqual(json.runs.protected.figures.pending, after.pending)
+    assert.strictEqual(json.runs.unprotected.diagnosis.length, unprotected.diagnosis.length)
   })
 
 describe("the demo, end to end", () => {

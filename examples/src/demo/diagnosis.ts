@@ -14,12 +14,15 @@ import type { ScaledClock } from "./scenario.js"
 
 /** The clients with an eye on them. A retry that retries nothing protects from nothing: it is there to be listened to. */
 export const watched = ({ inventory, notification, payment }: HttpClients): HttpClients => {
-  const watch = (dependency: string, operation: string) =>
-    HttpResilience.withPolicy(Retry.make({ maxRetries: 0, dependency }), { operation: () => operation })
+  const watch = (dependency: string, operation: string, criticality: "important" | "optional") =>
+    HttpResilience.withPolicy(Retry.make({ maxRetries: 0, dependency }), {
+      operation: () => operation,
+      facts: () => ({ criticality })
+    })
   return {
-    payment: watch("payment", "POST /charges")(payment),
-    inventory: watch("inventory", "POST /reservations")(inventory),
-    notification: watch("notification", "POST /mails")(notification)
+    payment: watch("payment", "POST /charges", "important")(payment),
+    inventory: watch("inventory", "POST /reservations", "important")(inventory),
+    notification: watch("notification", "POST /mails", "optional")(notification)
   }
 }
 

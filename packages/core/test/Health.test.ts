@@ -17,6 +17,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Random from "effect/Random"
 import { assertGolden } from "./support/golden.js"
 
 class Lost extends Failure.Retryable("Lost")<{ readonly message: string }> {}
@@ -181,6 +182,9 @@ describe("Health: circuits", () => {
         assert.deepStrictEqual([of(yield* read, "search").status, of(yield* read, "search").since], ["down", start])
         yield* search(Effect.void)
         assert.strictEqual(of(yield* read, "search").status, "healthy")
+        // The service itself is no dependency.
+        yield* times(10, Retry.make({ maxRetries: 0, dependency: "http.server" })(lost))
+        assert.deepStrictEqual((yield* read).dependencies.map(({ dependency }) => dependency), ["search"])
       })
   )
 })
@@ -307,6 +311,7 @@ describe("Health of a program", () => {
       body.pipe(
         Effect.provide(Layer.mergeAll(Payments.layer, Stock.layer, Health.layer())),
         Effect.provide(DependencyRegistry.layer),
+        Effect.withRandom(Random.make("a bad day")),
         Logger.withMinimumLogLevel(LogLevel.None)
       ),
       { start }
@@ -421,11 +426,12 @@ describe("Health of a program", () => {
       stuckAfter: 0,
       unprovenAfter: "soon",
       flappingAt: 65,
-      capacity: 0
+      capacity: 0,
+      own: [1]
     }
     assert.match(
       refused(wrong),
-      /fallbacks is \[1\].*rehearsed.prices is "yesterday".*stuckAfter is 0.*unprovenAfter is "soon".*flappingAt is 65.*capacity is 0/
+      /fallbacks is \[1\].*rehearsed.prices is "yesterday".*stuckAfter is 0.*unprovenAfter is "soon".*flappingAt is 65.*capacity is 0.*own is \[1\]/
     )
     assert.match(refused({ stuck: 1 }), /stuck is 1, allowed is no such field/)
   })
