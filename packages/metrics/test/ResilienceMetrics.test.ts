@@ -1,9 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backoff from "@holdfast/core/Backoff"
 import * as Bulkhead from "@holdfast/core/Bulkhead"
+import * as Chaos from "@holdfast/core/Chaos"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Failure from "@holdfast/core/Failure"
 import * as Fallback from "@holdfast/core/Fallback"
+import * as Fault from "@holdfast/core/Fault"
 import { InvalidOptions } from "@holdfast/core/Options"
 import * as Outcome from "@holdfast/core/Outcome"
 import * as Policy from "@holdfast/core/Policy"
@@ -359,14 +361,15 @@ describe("the metrics of Holdfast", () => {
       assert.deepStrictEqual(seriesOf(families.policyFaults, service), { policy: 1, finalizer: 1 })
     }))
 
-  it("chaos: one for each fault, by its kind", () => {
-    const service = "chaos of its own"
-    const listen = ResilienceMetrics.listener()
-    for (const fault of ["failure", "latency", "latency"] as const) {
-      listen({ _tag: "ChaosInjected", at: 0, call: callOf(service), chaos: "chaos", fault, delay: undefined })
-    }
-    assert.deepStrictEqual(seriesOf(families.chaosInjections, service), { failure: 1, latency: 2 })
-  })
+  counting("chaos: one for each fault, by its kind", (service) =>
+    Effect.gen(function*() {
+      const call = Chaos.make({ dependency: service })(Effect.void)
+      const under = (fault: Fault.Fault) => Effect.exit(Effect.provide(call, Chaos.layer({ faults: [fault], seed: 1 })))
+      yield* under(Fault.failure())
+      yield* after(under(Fault.latency("1 second")), "1 second")
+      yield* after(under(Fault.latency("1 second")), "1 second")
+      assert.deepStrictEqual(seriesOf(families.chaosInjections, service), { failure: 1, latency: 2 })
+    }))
 })
 
 const callOf = (dependency: string | undefined, operation?: string): ResilienceEvent.AttemptEnded["call"] => ({

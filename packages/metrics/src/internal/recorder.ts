@@ -230,9 +230,10 @@ export class Recorder {
         return this.services.of(event.call?.dependency).count(families.policyFaults, "policy")
       case "FinalizerDied":
         return this.about(event.call).count(families.policyFaults, "finalizer")
-      // A scheduled retry is counted when it has ended, and who waits for a place is read at the registry.
+      // A retry is counted when it has ended, who waits for a place is read at the registry, and a rehearsal is no call.
       case "RetryScheduled":
       case "BulkheadQueued":
+      case "FallbackRehearsed":
         return
     }
   }
