@@ -311,6 +311,41 @@ describe("Pipeline", () => {
     assert.isAbove(line.roomAgain, 0)
   })
 
+  it("an inlet held back by a toxic that did not touch it is free when a latency takes hold, which has more room", () => {
+    const line = new Line()
+    const slow = line.add(Toxic.latency({ latency: 10 }))
+    line.pipeline.change(slow.name, undefined)
+    line.full = true
+    line.write("x".repeat(70_000))
+    assert.isTrue(line.pipeline.full())
+    const before = line.roomAgain
+    line.change(slow, {})
+    assert.isFalse(line.pipeline.full())
+    assert.isAbove(line.roomAgain, before)
+  })
+
+  it("what waited in front of a toxic that goes is not forgotten when its line is empty at last", () => {
+    const line = new Line()
+    line.add(Toxic.slicer({ averageSize: 100_000, name: "first" }))
+    line.add(Toxic.bandwidth({ rate: 0, name: "second" }))
+    line.write("a".repeat(70_000))
+    line.write("b".repeat(10_000))
+    line.full = true
+    line.pipeline.remove("second")
+    assert.strictEqual(line.count, 0)
+    line.drain()
+    assert.strictEqual(line.count, 80_000)
+    // And so the inlet, where the one that goes was the first.
+    const inlet = new Line()
+    inlet.add(Toxic.bandwidth({ rate: 0, name: "only" }))
+    inlet.write("a".repeat(70_000))
+    inlet.full = true
+    inlet.pipeline.remove("only")
+    const before = inlet.roomAgain
+    inlet.drain()
+    assert.deepStrictEqual([inlet.count, inlet.roomAgain > before], [70_000, true])
+  })
+
   it("half closed may still be closed, and closed be reset, each once", () => {
     const line = new Line()
     line.add(Toxic.slowClose({ delay: 10 }))

@@ -66,19 +66,15 @@ export const passThrough: Behaviour = {
   next: (head) => head === undefined ? never : pass(head)
 }
 
-const latency = ({ jitter, latency }: Toxic.Latency["attributes"], draw: () => number): Behaviour => {
-  // A short delay drawn after a long one must not overtake it.
-  let latest = 0
-  return {
-    room: much,
-    next: (head, now) => {
-      if (head === undefined) return never
-      if (head.end !== undefined) return pass(head)
-      head.due ??= latest = Math.max(latest, head.arrived + latency + (jitter === 0 ? 0 : (2 * draw() - 1) * jitter))
-      return now < head.due ? until(head.due) : pass(head)
-    }
+const latency = ({ jitter, latency }: Toxic.Latency["attributes"], draw: () => number): Behaviour => ({
+  room: much,
+  next: (head, now) => {
+    if (head === undefined) return never
+    if (head.end !== undefined) return pass(head)
+    head.due ??= head.arrived + latency + (jitter === 0 ? 0 : (2 * draw() - 1) * jitter)
+    return now < head.due ? until(head.due) : pass(head)
   }
-}
+})
 
 /** At most so much at once, so that a slow line is a slow flow and not one late burst. */
 const flowMillis = 100

@@ -75,6 +75,22 @@ describe("FaultProxy on real sockets", () => {
       assert.deepStrictEqual([proxy.upstream(), proxy.accepted()], [address, 2])
     }))
 
+  it.scopedLive("nothing is lost that a client sends before the server is reached", () =>
+    Effect.gen(function*() {
+      const { address } = yield* echo
+      // A name has to be looked up first.
+      const proxy = yield* FaultProxy.make({
+        upstream: address.replace("127.0.0.1", "localhost"),
+        toxics: [Toxic.latency({ latency: 1 }), Toxic.slicer({ averageSize: 100, stream: "upstream" })]
+      })
+      yield* Effect.forEach(Array.from({ length: 20 }), () =>
+        Effect.gen(function*() {
+          const client = yield* connect(proxy.port())
+          client.write("x".repeat(1000))
+          yield* answered(client, 1000)
+        }), { concurrency: "unbounded", discard: true })
+    }))
+
   it.scopedLive("latency holds back requests or answers, on connections that are there, too", () =>
     Effect.gen(function*() {
       const { client, proxy } = yield* through()
