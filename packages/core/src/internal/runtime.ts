@@ -23,6 +23,7 @@ export interface AnyFiber extends Fiber.RuntimeFiber<any, any> {
   readonly _queue?: ReadonlyArray<unknown>
   readonly _stack?: ReadonlyArray<unknown>
   tell?(message: unknown): void
+  pushStack?(continuation: unknown): void
   setFiberRef?<A>(ref: FiberRef.FiberRef<A>, value: A): void
   unsafeDeleteFiberRef?<A>(ref: FiberRef.FiberRef<A>): void
 }
@@ -132,6 +133,23 @@ export abstract class Caught {
   abstract effect_instruction_i1(cause: any): AnyEffect
 }
 asOperation(Caught, caught)
+
+/**
+ * Goes on with a body over which this continuation stands. It is all that the runtime does when it meets the continuation as an operation
+ * of its own, a push and a return, one turn of its loop earlier; so it may be called only where an operation of the running fiber
+ * answers with what is to come next.
+ *
+ * @internal
+ */
+export const goOn = (continuation: Matched, body: AnyEffect): AnyEffect => {
+  const fiber = currentFiber()
+  if (fiber.pushStack === undefined) {
+    continuation.effect_instruction_i0 = body
+    return asEffect(continuation)
+  }
+  fiber.pushStack(continuation)
+  return body
+}
 
 /** @internal */
 export const asEffect = (operation: Masked | Restored | Matched | Caught): AnyEffect =>
