@@ -22,8 +22,10 @@ export interface AnyFiber extends Fiber.RuntimeFiber<any, any> {
   readonly _steps?: ReadonlyArray<unknown>
   readonly _queue?: ReadonlyArray<unknown>
   readonly _stack?: ReadonlyArray<unknown>
+  readonly _fiberRefs?: FiberRefs.FiberRefs
   tell?(message: unknown): void
   pushStack?(continuation: unknown): void
+  setFiberRefs?(refs: FiberRefs.FiberRefs): void
   setFiberRef?<A>(ref: FiberRef.FiberRef<A>, value: A): void
   unsafeDeleteFiberRef?<A>(ref: FiberRef.FiberRef<A>): void
 }
@@ -196,6 +198,8 @@ export const standsAlone = (fiber: AnyFiber): boolean =>
   fiber._steps?.length === 0 &&
   fiber._queue !== undefined &&
   forkScope !== undefined &&
+  fiber._fiberRefs !== undefined &&
+  fiber.setFiberRefs !== undefined &&
   fiber.setFiberRef !== undefined &&
   fiber.unsafeDeleteFiberRef !== undefined &&
   fiber.tell !== undefined
@@ -243,6 +247,26 @@ export const isQueued = (fiber: AnyFiber, cause: Cause.Cause<never>): boolean =>
  */
 export const setFiberRef = <A>(fiber: AnyFiber, ref: FiberRef.FiberRef<A>, value: A): void => {
   fiber.setFiberRef!(ref, value)
+}
+
+/**
+ * All FiberRefs of the running fiber. A value: every change of one of them makes another.
+ *
+ * @internal
+ */
+export const refsOf = (fiber: AnyFiber): FiberRefs.FiberRefs => fiber._fiberRefs!
+
+/**
+ * Puts all FiberRefs back to what they were `before` they were `changed`, if nothing has changed them since.
+ *
+ * @internal
+ */
+export const putBackRefs = (fiber: AnyFiber, changed: FiberRefs.FiberRefs, before: FiberRefs.FiberRefs): boolean => {
+  if (fiber._fiberRefs !== changed) {
+    return false
+  }
+  fiber.setFiberRefs!(before)
+  return true
 }
 
 /**
