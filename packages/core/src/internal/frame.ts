@@ -10,7 +10,7 @@ import type * as Call from "../Call.js"
 import type { Sleeper } from "./callState.js"
 import { type Border, type Link, type Loop, type Region, stands } from "./gate.js"
 import { betweenAttempts, entering, leaving, LimitedPassage, running, waitingAtGate } from "./limitedPassage.js"
-import { type AnyEffect, type AnyFiber, asEffect, currentFiber, Masked } from "./runtime.js"
+import { type AnyEffect, type AnyFiber, asEffect, currentFiber, goOn, Masked } from "./runtime.js"
 
 /**
  * What a policy protects: an effect, or a function that is called for every attempt.
@@ -191,15 +191,9 @@ export class Frame extends LimitedPassage implements Sleeper {
     return cut === undefined ? this.enterFrom(this.entered) : this.refuse((cut as Frame).expired(), true)
   }
 
-  /** Puts this frame over a body, as its continuation. */
+  /** Goes on with a body, as the caller would run it, and with this frame as its continuation. */
   private over(body: AnyEffect): AnyEffect {
-    return this.before(this.restore(body))
-  }
-
-  /** Puts this frame over a body that runs uninterruptible, as the frame does. */
-  private before(body: AnyEffect): AnyEffect {
-    this.effect_instruction_i0 = body
-    return asEffect(this)
+    return goOn(this, this.restore(body))
   }
 
   private run(): AnyEffect {
@@ -284,7 +278,7 @@ export class Frame extends LimitedPassage implements Sleeper {
       return this.end(exit, read)
     }
     this.phase = betweenAttempts
-    return this.before(pause)
+    return goOn(this, pause)
   }
 
   private nextAttempt(): AnyEffect {

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as FiberId from "effect/FiberId"
+import type * as FiberRefs from "effect/FiberRefs"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Alarm from "../Alarm.js"
 import type * as Call from "../Call.js"
@@ -20,6 +21,8 @@ import {
   asEffect,
   isInterruptible,
   keepForks,
+  putBackRefs,
+  refsOf,
   releaseForks,
   Restored,
   setFiberRef
@@ -50,6 +53,8 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
   private forkScope: ReturnType<typeof keepForks> = undefined
   /** A total limit of this policy is nearer than what was inherited, and is told to the fiber. */
   private tellsDeadline = false
+  /** The FiberRefs of the caller as they were before this limit changed them, and after. */
+  private refs: { readonly before: FiberRefs.FiberRefs; readonly changed: FiberRefs.FiberRefs } | undefined = undefined
 
   constructor(
     region: Region,
@@ -127,9 +132,14 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
       return false
     }
     this.shared = stopping.nextEntry()
+    const before = refsOf(this.fiber)
     this.forkScope = keepForks(this.fiber)
     if (this.tellsDeadline) {
       setFiberRef(this.fiber, Deadline.current, this.told)
+    }
+    const changed = refsOf(this.fiber)
+    if (changed !== before) {
+      this.refs = { before, changed }
     }
     return true
   }
@@ -153,11 +163,14 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
     if (this.child !== undefined) {
       return this.child.settle(exit)
     }
-    if (this.forkScope !== undefined) {
-      releaseForks(this.fiber, this.forkScope)
-    }
-    if (this.tellsDeadline) {
-      setFiberRef(this.fiber, Deadline.current, this.callState.inherited)
+    if (this.refs !== undefined && !putBackRefs(this.fiber, this.refs.changed, this.refs.before)) {
+      // The effect changed some too, and its changes stay.
+      if (this.forkScope !== undefined) {
+        releaseForks(this.fiber, this.forkScope)
+      }
+      if (this.tellsDeadline) {
+        setFiberRef(this.fiber, Deadline.current, this.callState.inherited)
+      }
     }
     if (this.interruptor !== undefined) {
       return Effect.as(stopping.takeBack(this.interruptor), exit)

@@ -22,7 +22,10 @@ export interface AnyFiber extends Fiber.RuntimeFiber<any, any> {
   readonly _steps?: ReadonlyArray<unknown>
   readonly _queue?: ReadonlyArray<unknown>
   readonly _stack?: ReadonlyArray<unknown>
+  readonly _fiberRefs?: FiberRefs.FiberRefs
   tell?(message: unknown): void
+  pushStack?(continuation: unknown): void
+  setFiberRefs?(refs: FiberRefs.FiberRefs): void
   setFiberRef?<A>(ref: FiberRef.FiberRef<A>, value: A): void
   unsafeDeleteFiberRef?<A>(ref: FiberRef.FiberRef<A>): void
 }
@@ -133,6 +136,23 @@ export abstract class Caught {
 }
 asOperation(Caught, caught)
 
+/**
+ * Goes on with a body over which this continuation stands. It is all that the runtime does when it meets the continuation as an operation
+ * of its own, a push and a return, one turn of its loop earlier; so it may be called only where an operation of the running fiber
+ * answers with what is to come next.
+ *
+ * @internal
+ */
+export const goOn = (continuation: Matched, body: AnyEffect): AnyEffect => {
+  const fiber = currentFiber()
+  if (fiber.pushStack === undefined) {
+    continuation.effect_instruction_i0 = body
+    return asEffect(continuation)
+  }
+  fiber.pushStack(continuation)
+  return body
+}
+
 /** @internal */
 export const asEffect = (operation: Masked | Restored | Matched | Caught): AnyEffect =>
   operation as unknown as AnyEffect
@@ -178,6 +198,8 @@ export const standsAlone = (fiber: AnyFiber): boolean =>
   fiber._steps?.length === 0 &&
   fiber._queue !== undefined &&
   forkScope !== undefined &&
+  fiber._fiberRefs !== undefined &&
+  fiber.setFiberRefs !== undefined &&
   fiber.setFiberRef !== undefined &&
   fiber.unsafeDeleteFiberRef !== undefined &&
   fiber.tell !== undefined
@@ -225,6 +247,26 @@ export const isQueued = (fiber: AnyFiber, cause: Cause.Cause<never>): boolean =>
  */
 export const setFiberRef = <A>(fiber: AnyFiber, ref: FiberRef.FiberRef<A>, value: A): void => {
   fiber.setFiberRef!(ref, value)
+}
+
+/**
+ * All FiberRefs of the running fiber. A value: every change of one of them makes another.
+ *
+ * @internal
+ */
+export const refsOf = (fiber: AnyFiber): FiberRefs.FiberRefs => fiber._fiberRefs!
+
+/**
+ * Puts all FiberRefs back to what they were `before` they were `changed`, if nothing has changed them since.
+ *
+ * @internal
+ */
+export const putBackRefs = (fiber: AnyFiber, changed: FiberRefs.FiberRefs, before: FiberRefs.FiberRefs): boolean => {
+  if (fiber._fiberRefs !== changed) {
+    return false
+  }
+  fiber.setFiberRefs!(before)
+  return true
 }
 
 /**
