@@ -13,6 +13,6 @@ export default defineConfig({
     testTimeout: 60_000,
     // What counts to millions costs each mutant seconds and kills none that the others leave.
     testNamePattern: /^(?!.*(ten million|a million distinct|100,000 keys|many calls)).*$/,
-    include: ["test/**/{*Machine,Window,TripPolicy,*TokenBucket,BulkheadQueue,LatencyHistogram}*.test.ts"]
+    include: ["test/**/{*Machine,Window,TripPolicy,*TokenBucket,BulkheadQueue,LatencyHistogram,BlastRadius}*.test.ts"]
   }
 })

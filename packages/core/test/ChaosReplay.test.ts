@@ -9,8 +9,6 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Random from "effect/Random"
-import * as fc from "fast-check"
-import { BlastRadius } from "../src/internal/blastRadius.js"
 import { Arrivals, delayOf, draw } from "../src/internal/chaosDraw.js"
 import { virtual } from "./support/virtual.js"
 
@@ -167,60 +165,6 @@ describe("A run with a seed", () => {
 })
 
 describe("The blast radius", () => {
-  it("never lets more than its share of the last hundred attempts, nor more in all, nor more at once be disturbed", () => {
-    fc.assert(
-      fc.property(
-        fc.record({
-          share: fc.double({ min: 0.01, max: 1, noNaN: true }),
-          concurrent: fc.integer({ min: 1, max: 5 }),
-          injections: fc.integer({ min: 1, max: 200 })
-        }),
-        fc.array(fc.constantFrom("skip", "fail", "hold", "release"), { minLength: 1, maxLength: 400 }),
-        (caps, steps) => {
-          const radius = new BlastRadius(caps)
-          const seen: Array<boolean> = []
-          let held = 0
-          for (const step of steps) {
-            if (step === "release") {
-              if (held > 0) {
-                held--
-                radius.release()
-              }
-              continue
-            }
-            const admitted = radius.pass(step !== "skip", step === "hold")
-            seen.push(admitted)
-            if (admitted && step === "hold") held++
-            const recent = seen.slice(-100)
-            assert.isAtMost(recent.filter((one) => one).length, caps.share * recent.length + 1e-9)
-            assert.isAtMost(seen.filter((one) => one).length, caps.injections)
-            assert.isAtMost(held, caps.concurrent)
-            assert.strictEqual(radius.active, held)
-            assert.isFalse(step === "skip" && admitted)
-          }
-        }
-      ),
-      { seed: 11 }
-    )
-  })
-
-  it("holds back nothing that it need not", () => {
-    const none = new BlastRadius({ share: 1, concurrent: Infinity, injections: Infinity })
-    assert.isTrue(Array.from({ length: 500 }, () => none.pass(true, true)).every((admitted) => admitted))
-    const half = new BlastRadius({ share: 0.5, concurrent: 1, injections: 1000 })
-    assert.deepStrictEqual(Array.from({ length: 6 }, () => half.pass(true, false)), [
-      false,
-      true,
-      false,
-      true,
-      false,
-      true
-    ])
-    // After a hundred quiet attempts half of the next hundred may be hit, one after the other.
-    Array.from({ length: 100 }, () => half.pass(false, false))
-    assert.strictEqual(Array.from({ length: 100 }, () => half.pass(true, false)).filter((hit) => hit).length, 50)
-  })
-
   virtual(
     "lets through what it holds back, and the report counts it and takes the replay back",
     () =>
