@@ -8,6 +8,7 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Chaos from "./Chaos.js"
 import { type Check, type Finding, findingsOf, type Observation } from "./ChaosCheck.js"
@@ -196,11 +197,28 @@ const observe = <A, E, R>(
       Clock.currentTimeMillis,
       (began) => Effect.repeat(look(began), { until: (stop) => stop })
     )
-    return Effect.map(
-      Effect.raceFirst(Effect.as(looking, false), Effect.as(Effect.sleep(longestMillis), true)),
-      (tooLong) => ({ observations, tooLong })
-    )
+    return Effect.map(endedBy(looking, longestMillis), (tooLong) => ({ observations, tooLong }))
   })
+
+/** Runs the effect, but no longer than this; answers whether it was too long. Not by a policy, whose events would be seen by the probes. */
+const endedBy = <R>(effect: Effect.Effect<unknown, never, R>, millis: number): Effect.Effect<boolean, never, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      let late = false
+      const working = yield* Effect.fork(Effect.interruptible(effect))
+      const end = Effect.suspend(() => {
+        late = true
+        return Fiber.interruptFork(working)
+      })
+      const alarm = yield* Effect.fork(Effect.interruptible(Effect.zipRight(Effect.sleep(millis), end)))
+      const exit = yield* Effect.onInterrupt(
+        restore(Fiber.await(working)),
+        () => Fiber.interruptAll([alarm, working])
+      )
+      yield* Fiber.interrupt(alarm)
+      return late || (yield* Effect.as(exit, false))
+    })
+  )
 
 /** Probes until the last of them are as they should be; tells when the first of these was made. */
 const recover = <A, E, R>(probe: Effect.Effect<A, E, R>, { steadyState }: Options<A, E>, numbers: Numbers) => {
@@ -297,6 +315,7 @@ const runOf = <A, E, R>(
  * import * as Fault from "@holdfast/core/Fault"
  * import * as Effect from "effect/Effect"
  * import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
  *
  * const search = Chaos.make({ dependency: "search" })
  * const page = Effect.succeed("results").pipe(search, Effect.orElseSucceed(() => "categories to browse"))

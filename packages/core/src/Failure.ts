@@ -10,6 +10,7 @@ import * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Types from "effect/Types"
+import { Validation } from "./Options.js"
 import * as Outcome from "./Outcome.js"
 
 /**
@@ -118,27 +119,45 @@ const neverSentCodes: ReadonlySet<unknown> = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
   "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
   "UND_ERR_CONNECT_TIMEOUT"
 ])
+
+/** They prove something only while the connection is being opened: an open one can meet them in mid-request. */
+const whileConnectingCodes: ReadonlySet<unknown> = new Set(["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"])
 
 const maybeSentCodes: ReadonlySet<unknown> = new Set([
   "ECONNRESET",
   "ECONNABORTED",
   "EPIPE",
-  "ETIMEDOUT",
   "UND_ERR_SOCKET",
   "UND_ERR_HEADERS_TIMEOUT",
   "UND_ERR_BODY_TIMEOUT"
 ])
 
-/** The first network code in the chain of causes; eight links are enough for every transport, and end a cyclic chain. */
-const networkCode = (error: unknown): unknown => {
+/** Eight links are enough for every transport, and end a cyclic chain. */
+const longestChain = 8
+
+/**
+ * What the first network code in the chain of causes says: whether something may have been sent. When several addresses were tried,
+ * all must prove that nothing was.
+ */
+const reachOf = (error: unknown, depth = 0): "never sent" | "maybe sent" | undefined => {
   let current: any = error
-  for (let depth = 0; depth < 8 && typeof current === "object" && current !== null; depth++) {
-    if (typeof current.code === "string" && (neverSentCodes.has(current.code) || maybeSentCodes.has(current.code))) {
-      return current.code
+  for (let link = depth; link < longestChain && typeof current === "object" && current !== null; link++) {
+    if (Array.isArray(current.errors) && current.errors.length > 0) {
+      const reaches = current.errors.map((one: unknown) => reachOf(one, link + 1))
+      return reaches.every((reach: unknown) => reach === "never sent")
+        ? "never sent"
+        : reaches.some((reach: unknown) => reach !== undefined)
+        ? "maybe sent"
+        : undefined
+    }
+    const { code } = current
+    if (neverSentCodes.has(code) || (whileConnectingCodes.has(code) && current.syscall === "connect")) {
+      return "never sent"
+    }
+    if (maybeSentCodes.has(code) || whileConnectingCodes.has(code)) {
+      return "maybe sent"
     }
     current = current.cause
   }
@@ -146,8 +165,8 @@ const networkCode = (error: unknown): unknown => {
 }
 
 /**
- * Does this error prove that nothing was sent? True for a refused connection, an unknown host and a connect timeout, found
- * anywhere in the chain of `cause`s, and for errors that say so by a field `neverSent: true`.
+ * Does this error prove that nothing was sent? True for a refused connection, an unknown host, and a host that could not be reached
+ * or a time that ran out while the connection was opened, found anywhere in the chain of `cause`s; and for errors that say so by a field `neverSent: true`.
  *
  * @example
  * import * as Failure from "@holdfast/core/Failure"
@@ -159,8 +178,7 @@ const networkCode = (error: unknown): unknown => {
  * @category classification
  */
 export const neverSent = (error: unknown): boolean =>
-  (typeof error === "object" && error !== null && (error as any).neverSent === true) ||
-  neverSentCodes.has(networkCode(error))
+  (typeof error === "object" && error !== null && (error as any).neverSent === true) || reachOf(error) === "never sent"
 
 /**
  * The outcome of a typed error: its own class where it carries one, `Retryable` for network errors and for Effect's
@@ -190,9 +208,9 @@ export const classifyError = (error: unknown): Outcome.Outcome => {
       neverSent: own === "Rejected" || (error as any).neverSent === true
     })
   }
-  const code = networkCode(error)
-  if (code !== undefined) {
-    return neverSentCodes.has(code) ? Outcome.make("Retryable", { neverSent: true }) : Outcome.retryable
+  const reach = reachOf(error)
+  if (reach !== undefined) {
+    return reach === "never sent" ? Outcome.make("Retryable", { neverSent: true }) : Outcome.retryable
   }
   return Cause.isTimeoutException(error) ? Outcome.retryable : Outcome.unclassified
 }
@@ -258,6 +276,11 @@ export const classify: Classify = (exit) => exit._tag === "Success" ? Outcome.su
  */
 export type Verdict = "Retryable" | "Overloaded" | "Permanent" | "Unclassified"
 
+const ownVerdicts: ReadonlyArray<Verdict> = ["Retryable", "Overloaded", "Permanent", "Unclassified"]
+
+const allowedVerdicts = `one of ${ownVerdicts.map((verdict) => JSON.stringify(verdict)).join(", ")}; ` +
+  "or an Outcome, or a function of the error"
+
 /**
  * Classifies errors that exist already, by their `_tag`. A verdict is a class, an `Outcome` (to carry `retryAfter`), or a function of
  * the error. Tags that are not named, and everything that is not a typed failure, go to `otherwise` (the default
@@ -278,6 +301,17 @@ export const byTag = (
   verdicts: { readonly [tag: string]: Verdict | Outcome.Outcome | ((error: any) => Verdict | Outcome.Outcome) },
   otherwise: Classify = classify
 ): Classify => {
+  const check = new Validation("Failure.byTag")
+  if (typeof verdicts !== "object" || verdicts === null || Array.isArray(verdicts)) {
+    check.add("options", verdicts, "a record of classes by tag")
+  } else {
+    for (const [tag, verdict] of Object.entries(verdicts)) {
+      if (typeof verdict !== "function" && !Outcome.isOutcome(verdict) && !ownVerdicts.includes(verdict as Verdict)) {
+        check.add(tag, verdict, allowedVerdicts)
+      }
+    }
+  }
+  check.done()
   const byName = new Map(Object.entries(verdicts))
   const toOutcome = (verdict: Verdict | Outcome.Outcome): Outcome.Outcome =>
     typeof verdict === "string" ? Outcome.make(verdict) : verdict

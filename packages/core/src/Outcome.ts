@@ -268,6 +268,21 @@ export const table: Readonly<Record<Class, Row>> = {
 }
 
 /**
+ * Whether a value is an outcome: what a classifier may answer.
+ *
+ * @example
+ * import * as Outcome from "@holdfast/core/Outcome"
+ *
+ * console.log(Outcome.isOutcome(Outcome.retryable)) // true
+ * console.log(Outcome.isOutcome("Retryable")) // false
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isOutcome = (value: unknown): value is Outcome =>
+  typeof value === "object" && value !== null && Object.hasOwn(table, (value as { readonly class?: any }).class)
+
+/**
  * All classes, in the order of the table.
  *
  * @example

@@ -563,6 +563,26 @@ describe("a circuit breaker", () => {
   )
 
   virtual(
+    "a classifier that answers no outcome is taken for one that throws, and the slot of the probe comes back",
+    (seen) =>
+      Effect.gen(function*() {
+        let answer: unknown = Outcome.retryable
+        const breaker = yield* make({ probeTimeout: "1 hour", classify: () => answer as Outcome.Outcome })
+        yield* fail(breaker)
+        yield* Effect.sleep(1000)
+        for (const wrong of [undefined, null, "Retryable", { class: "Retriable" }]) {
+          answer = wrong
+          assert.strictEqual(failureOf(yield* Effect.exit(breaker(busy)))._tag, "Busy")
+          assert.strictEqual((yield* breaker.snapshot).probesInFlight, 0)
+          yield* Effect.sleep(1000)
+        }
+        const faults = seen.of("PolicyFault")
+        assert.deepStrictEqual(faults.map(({ part }) => part), Array(4).fill("classify"))
+        assert.include(String(faults[3]?.defect), "{\"class\":\"Retriable\"}")
+      })
+  )
+
+  virtual(
     "a predicate that throws is reported once, and the slot of the probe comes back",
     (seen) =>
       Effect.gen(function*() {

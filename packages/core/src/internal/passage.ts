@@ -139,7 +139,11 @@ export abstract class CallPassage extends Matched implements Passage {
       return Outcome.interrupted
     }
     try {
-      return classify(exit)
+      const outcome = classify(exit)
+      if (!Outcome.isOutcome(outcome)) {
+        throw new TypeError(`A classifier answered ${JSON.stringify(outcome)}, which is no Outcome`)
+      }
+      return outcome
     } catch (defect) {
       if (!this.callState.classifierThrew) {
         this.callState.classifierThrew = true
