@@ -17,6 +17,7 @@ import * as Outcome from "../src/Outcome.js"
 import * as ResilienceEvent from "../src/ResilienceEvent.js"
 import * as Retry from "../src/Retry.js"
 import * as Timeout from "../src/Timeout.js"
+import * as Window from "../src/Window.js"
 import { Busy, compose, Declined, Refused, type Seen, SlowDown, timed, virtual } from "./support/virtual.js"
 
 const failureOf = (exit: Exit.Exit<unknown, unknown>): any =>
@@ -785,4 +786,17 @@ describe("a circuit breaker", () => {
         assert.include(text, `${field} is`)
       }
     }))
+
+  it("without numbers it opens at half of 20 calls in 30 seconds or 10 in a row; presets are 5 in a row and half of ten", () => {
+    const rate = { _tag: "FailureRate", threshold: 0.5 }
+    assert.deepStrictEqual<unknown>(CircuitBreaker.defaultTripPolicy, {
+      _tag: "Any",
+      policies: [
+        { ...rate, window: Window.time(30_000), minimumCalls: 20 },
+        { _tag: "Consecutive", failures: 10 }
+      ]
+    })
+    assert.deepStrictEqual<unknown>(CircuitBreaker.lowTraffic, { _tag: "Consecutive", failures: 5 })
+    assert.deepStrictEqual<unknown>(CircuitBreaker.lastTen, { ...rate, window: Window.calls(10), minimumCalls: 10 })
+  })
 })

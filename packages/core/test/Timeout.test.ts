@@ -406,6 +406,25 @@ describe("a time limit", () => {
     assert.strictEqual(Duration.toMillis(Timeout.fromLatency({ p99: "500 millis" })), 1000)
   })
 
+  it("the presets are the ranges that are recommended, from tight to generous", () => {
+    const ranges = Object.fromEntries(
+      Object.entries(Timeout.presets).map((
+        [kind, { generous, tight }]
+      ) => [kind, [tight, generous].map(Duration.toMillis)])
+    )
+    assert.deepStrictEqual(ranges, {
+      databaseQuery: [200, 500],
+      databaseReport: [2_000, 5_000],
+      cache: [50, 200],
+      internalService: [500, 2_000],
+      paymentGateway: [5_000, 10_000],
+      email: [5_000, 5_000],
+      inference: [10_000, 30_000],
+      fileUpload: [30_000, 60_000],
+      connect: [1_000, 5_000]
+    })
+  })
+
   it("its messages read as sentences", () => {
     const fields = {
       limit: Duration.millis(5),
