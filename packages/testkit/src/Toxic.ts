@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { types, Wire } from "./internal/toxicSchema.js"
 
 /**
  * Which way the bytes go that a toxic touches: `upstream` from the client to the server, `downstream` back.
@@ -147,55 +148,6 @@ export class InvalidToxic extends Data.TaggedError("InvalidToxic")<{
     return `The toxic is not valid: ${this.findings.map(({ field, problem }) => `${field} ${problem}`).join("; ")}`
   }
 }
-
-const said = (allowed: string) => ({
-  message: (issue: ParseResult.ParseIssue) => ({
-    message: `is ${JSON.stringify(issue.actual) ?? String(issue.actual)}, allowed is ${allowed}`,
-    override: true
-  })
-})
-
-const number = (allowed: string, holds: (value: number) => boolean) =>
-  Schema.Number.pipe(Schema.filter((value) => Number.isFinite(value) && holds(value))).annotations(said(allowed))
-
-const whole = (allowed: string, least: number) => number(allowed, (value) => Number.isInteger(value) && value >= least)
-
-const millis = number("a number of milliseconds, 0 or more", (value) => value >= 0)
-
-const orZero = <I, R>(schema: Schema.Schema<number, I, R>) =>
-  Schema.optionalWith(schema, { exact: true, default: () => 0 })
-
-const common = {
-  name: Schema.optionalWith(Schema.NonEmptyString.annotations(said("a text that is not empty")), { exact: true }),
-  stream: Schema.optionalWith(Schema.Literal("upstream", "downstream").annotations(said("upstream or downstream")), {
-    exact: true,
-    default: () => "downstream" as const
-  }),
-  toxicity: Schema.optionalWith(number("a share from 0 to 1", (value) => value >= 0 && value <= 1), {
-    exact: true,
-    default: () => 1
-  })
-}
-
-const ofType = <const Type extends Toxic["type"], Fields extends Schema.Struct.Fields>(type: Type, fields: Fields) =>
-  Schema.Struct({ type: Schema.Literal(type), ...common, attributes: Schema.Struct(fields) })
-
-const Wire = Schema.Union(
-  ofType("latency", { latency: orZero(millis), jitter: orZero(millis) }),
-  ofType("bandwidth", { rate: orZero(number("a number of kilobytes a second, 0 or more", (value) => value >= 0)) }),
-  ofType("slow_close", { delay: orZero(millis) }),
-  ofType("timeout", { timeout: orZero(millis) }),
-  ofType("reset_peer", { timeout: orZero(millis) }),
-  ofType("slicer", {
-    average_size: whole("a whole number of bytes, 1 or more", 1),
-    size_variation: orZero(whole("a whole number of bytes, 0 or more", 0)),
-    delay: orZero(number("a number of microseconds, 0 or more", (value) => value >= 0))
-  }),
-  ofType("limit_data", { bytes: orZero(whole("a whole number of bytes, 0 or more", 0)) })
-)
-
-/** The names of all types. */
-const types = Wire.members.map((member) => member.fields.type.literals[0])
 
 const invalid = (field: string, problem: string) => new InvalidToxic({ findings: [{ field, problem }] })
 
