@@ -39,7 +39,7 @@ const ofType = <const Type extends Toxic.Toxic["type"], Fields extends Schema.St
   fields: Fields
 ) => Schema.Struct({ type: Schema.Literal(type), ...common, attributes: Schema.Struct(fields) })
 
-/** @internal */
+// Not marked as internal: the types of `Toxic` speak of it, and what is marked is stripped from the package.
 export const Wire = Schema.Union(
   ofType("latency", { latency: orZero(millis), jitter: orZero(millis) }),
   ofType("bandwidth", { rate: orZero(number("a number of kilobytes a second, 0 or more", (value) => value >= 0)) }),
@@ -54,9 +54,5 @@ export const Wire = Schema.Union(
   ofType("limit_data", { bytes: orZero(whole("a whole number of bytes, 0 or more", 0)) })
 )
 
-/**
- * The names of all types.
- *
- * @internal
- */
+/** The names of all types. */
 export const types = Wire.members.map((member) => member.fields.type.literals[0])
