@@ -101,6 +101,7 @@ export const layer = (
   Layer.effectContext(Effect.map(HttpClient.HttpClient, (client) => {
     const { capacity = defaultCapacity, warn = true } = options
     const counts = new Map<string, Count>()
+    guard.watch()
 
     const countOf = (authority: string): readonly [string, Count] => {
       const kept = counts.has(authority) || counts.size < capacity ? authority : "other"

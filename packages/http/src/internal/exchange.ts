@@ -15,14 +15,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HttpFailure from "../HttpFailure.js"
 import { check, defaults, type Options } from "../HttpResilienceOptions.js"
 import * as IdempotencyKey from "../IdempotencyKey.js"
 import * as guard from "./guard.js"
 import { HeldResponse, hold } from "./heldResponse.js"
-import { abortedBy, close } from "./transport.js"
+import { Connection } from "./transport.js"
 import { within } from "./within.js"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -42,8 +41,14 @@ export interface Exchange {
 const originOf = (request: Request): string =>
   Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: (url) => url.origin })
 
+interface Limits {
+  /** The shortest limit of an attempt in milliseconds, `Infinity` without one. */
+  readonly attempt: number
+  readonly any: boolean
+}
+
 /** What the limits among the steps say. The steps of a keyed policy are known later: they are looked at for every call. */
-const limitsOf = (steps: ReadonlyArray<Step>) => {
+const limitsOf = (steps: ReadonlyArray<Step>): Limits => {
   let attempt = Infinity
   let any = false
   for (const { kind, settings } of steps) {
@@ -61,9 +66,6 @@ const guarded: guard.Guard = { policy: true, timeout: false }
 const timed: guard.Guard = { policy: true, timeout: true }
 
 const discard = (value: unknown): Effect.Effect<void> => value instanceof HeldResponse ? value.discarded : Effect.void
-
-const isEventStream = (response: Response): boolean =>
-  response.status === 101 || (response.headers["content-type"] ?? "").startsWith("text/event-stream")
 
 /** A body that can be sent once, and whether that has begun. */
 interface OneShot {
@@ -118,22 +120,26 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     }
   }
 
-  const outgoing = (request: Request, call: Call.Call): Effect.Effect<Request> =>
-    Effect.map(Deadline.remaining, (remaining) => {
-      const added: Record<string, string> = {}
-      if (attemptHeader !== false) {
-        added[attemptHeader] = String(call.attempt)
-      }
-      const left = Math.min(
-        limitsOf(steps).attempt,
-        Option.match(remaining, { onNone: () => Infinity, onSome: Duration.toMillis })
-      )
-      if (deadlineHeader !== false && left < Infinity) {
-        added[deadlineHeader] = String(Math.max(0, Math.floor(left)))
-      }
-      // Always a new object: the abort of an exchange is tied to the identity of its request.
-      return HttpClientRequest.setHeaders(request, added)
-    })
+  const outgoing = (
+    request: Request,
+    call: Call.Call,
+    { attempt }: Limits,
+    remaining: Option.Option<Duration.Duration>
+  ): Request => {
+    const added: Record<string, string> = {}
+    if (attemptHeader !== false) {
+      added[attemptHeader] = String(call.attempt)
+    }
+    const left = Math.min(
+      attempt,
+      Option.match(remaining, { onNone: () => Infinity, onSome: Duration.toMillis })
+    )
+    if (deadlineHeader !== false && left < Infinity) {
+      added[deadlineHeader] = String(Math.max(0, Math.floor(left)))
+    }
+    // Always a new object: the abort of an exchange is tied to the identity of its request.
+    return HttpClientRequest.setHeaders(request, added)
+  }
 
   const limited = <E, R>(effect: Effect.Effect<Response, E, R>, request: Request) =>
     headersMillis === undefined ? effect : within(effect, headersMillis, () =>
@@ -148,9 +154,9 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     request: Request,
     call: Call.Call,
     send: Send<E, R>,
-    connection: Scope.CloseableScope
+    limits: Limits,
+    connection: Connection
   ): Effect.Effect<HeldResponse, E | HttpClientError.HttpClientError, R> => {
-    const limits = limitsOf(steps)
     const idleMillis = options.idleTimeout !== undefined
       ? Duration.toMillis(options.idleTimeout)
       : limits.attempt < Infinity
@@ -161,12 +167,11 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
         Clock.currentTimeMillis,
         (arrivedAt) => hold(response, connection, { upTo, idleMillis, arrivedAt })
       )
-    const sent = Effect.locally(
+    const sent = guard.within(
       limited(send(request), request),
-      guard.current,
       limits.any || call.deadline !== undefined ? timed : guarded
     )
-    const read = Effect.flatMap(sent, (response) => held(response, isEventStream(response) ? 0 : bodyLimit))
+    const read = Effect.flatMap(sent, (response) => held(response, bodyLimit))
     const whole = Effect.catchAll(read, (error) => {
       const status = statusError(error)
       return status === undefined
@@ -189,22 +194,22 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     return call.attempt > 1 ? Effect.annotateSpans(whole, "http.request.resend_count", call.attempt - 1) : whole
   }
 
-  const attempt = <E, R>(request: Request, call: Call.Call, send: Send<E, R>, handedOver: Array<HeldResponse>) =>
+  const attempt = <E, R>(given: Request, call: Call.Call, send: Send<E, R>, handedOver: Array<HeldResponse>) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Scope.make(), (connection) =>
-        Effect.flatMap(outgoing(request, call), (request) =>
-          Effect.zipRight(
-            abortedBy(request, connection),
-            Effect.onExit(
-              restore(exchange(request, call, send, connection)),
-              (exit) =>
-                Exit.isFailure(exit) ? close(connection) : Effect.sync(() => {
-                  if (!exit.value.complete) {
-                    handedOver.push(exit.value)
-                  }
-                })
-            )
-          )))
+      Effect.flatMap(Deadline.remaining, (remaining) => {
+        const limits = limitsOf(steps)
+        const request = outgoing(given, call, limits, remaining)
+        const connection = new Connection(request)
+        return Effect.matchCauseEffect(restore(exchange(request, call, send, limits, connection)), {
+          onFailure: (cause) => Effect.zipRight(connection.close, Effect.failCause(cause)),
+          onSuccess: (response) => {
+            if (!response.complete) {
+              handedOver.push(response)
+            }
+            return Effect.succeed(response)
+          }
+        })
+      })
     )
 
   return {

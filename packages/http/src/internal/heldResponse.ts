@@ -14,7 +14,7 @@ import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { close } from "./transport.js"
+import type { Connection } from "./transport.js"
 import { within } from "./within.js"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -26,6 +26,8 @@ const broken = (response: Response, description: string, cause?: unknown): Failu
 
 const consumed = (response: Response): Failure =>
   broken(response, "the body of this response was read or released already")
+
+type Head = Pick<Response, "headers" | "request" | "status">
 
 /** What is left of a body, and how its connection is given up. */
 export interface Rest {
@@ -61,14 +63,23 @@ export class HeldResponse extends Inspectable.Class implements Response {
   readonly [HttpClientResponse.TypeId]: HttpClientResponse.TypeId = HttpClientResponse.TypeId
   /** Milliseconds since 1970, by the fiber's clock. */
   readonly arrivedAt: number
+  readonly headers: Headers.Headers
   private readonly original: Response
   private readonly begin: ReadonlyArray<Uint8Array>
   private rest: Rest | undefined
   private whole: Uint8Array | undefined
 
-  constructor(original: Response, arrivedAt: number, begin: ReadonlyArray<Uint8Array>, rest: Rest | undefined) {
+  /** `headers` are those of the original, which makes them anew whenever it is asked. */
+  constructor(
+    original: Response,
+    headers: Headers.Headers,
+    arrivedAt: number,
+    begin: ReadonlyArray<Uint8Array>,
+    rest: Rest | undefined
+  ) {
     super()
     this.original = original
+    this.headers = headers
     this.arrivedAt = arrivedAt
     this.begin = begin
     this.rest = rest
@@ -83,9 +94,6 @@ export class HeldResponse extends Inspectable.Class implements Response {
   }
   get status(): number {
     return this.original.status
-  }
-  get headers(): Headers.Headers {
-    return this.original.headers
   }
   get cookies(): Cookies.Cookies {
     return this.original.cookies
@@ -203,7 +211,7 @@ export class HeldResponse extends Inspectable.Class implements Response {
       if (rest === undefined) {
         return Effect.void
       }
-      const length = contentLength(this.original)
+      const length = contentLength(this)
       return length === undefined || length > shortBody
         ? rest.release
         : Effect.ensuring(Effect.interruptible(Effect.ignore(drain(rest.pull))), rest.release)
@@ -227,20 +235,24 @@ const drain = (pull: Pull): Effect.Effect<void, Option.Option<Failure>> =>
   within(Effect.forever(pull), drainMillis, Option.none)
 
 /** The size of the body as the transport will deliver it; `undefined` when the server does not say, or the body is packed. */
-const contentLength = (response: Response): number | undefined => {
-  if (response.request.method === "HEAD" || response.status === 204 || response.status === 304) {
+const contentLength = ({ headers, request, status }: Head): number | undefined => {
+  if (request.method === "HEAD" || status === 204 || status === 304) {
     return 0
   }
-  const text = response.headers["content-length"]
-  return text !== undefined && /^\d+$/.test(text) && response.headers["content-encoding"] === undefined
+  const text = headers["content-length"]
+  return text !== undefined && /^\d+$/.test(text) && headers["content-encoding"] === undefined
     ? Number(text)
     : undefined
 }
 
+/** What comes bit by bit, for as long as it is wanted. */
+const isEventStream = ({ headers, status }: Head): boolean =>
+  status === 101 || (headers["content-type"] ?? "").startsWith("text/event-stream")
+
 /** Pulls with the end and the missing body (which a transport may report as a failure) told apart from what breaks. */
-const pullOf = (response: Response, scope: Scope.Scope): Effect.Effect<Pull> =>
+const pullOf = (response: Response, connection: Connection): Effect.Effect<Pull> =>
   Effect.map(
-    Scope.extend(Stream.toPull(response.stream), scope),
+    Effect.flatMap(connection.scope, (scope) => Scope.extend(Stream.toPull(response.stream), scope)),
     (pull) => Effect.mapError(pull, (end) => Option.filter(end, (error) => error.reason !== "EmptyBody"))
   )
 
@@ -257,30 +269,33 @@ const idleLimited = (response: Response, pull: Pull, idleMillis: number): Pull =
   within(pull, idleMillis, () => Option.some(broken(response, `no part of the body came for ${idleMillis} ms`)))
 
 /**
- * Holds a response: reads its body up to a number of bytes. `connection` is closed when the rest of a longer body has been read,
- * released or forgotten; a body that was read in full has given its connection back by itself.
+ * Holds a response: reads its body up to a number of bytes, and no byte of an event stream. `connection` is closed when the rest of a
+ * longer body has been read, released or forgotten; a body that was read in full has given its connection back by itself.
  *
  * @internal
  */
 export const hold = (
   response: Response,
-  connection: Scope.CloseableScope,
+  connection: Connection,
   { arrivedAt, idleMillis, upTo }: Reading
 ): Effect.Effect<HeldResponse, Failure> => {
-  const length = contentLength(response)
-  if (length !== undefined && length <= upTo) {
+  const { headers, request, status } = response
+  const head: Head = { headers, request, status }
+  const limit = isEventStream(head) ? 0 : upTo
+  const length = contentLength(head)
+  if (length !== undefined && length <= limit) {
     return Effect.map(
       response.arrayBuffer,
-      (buffer) => new HeldResponse(response, arrivedAt, [new Uint8Array(buffer)], undefined)
+      (buffer) => new HeldResponse(response, headers, arrivedAt, [new Uint8Array(buffer)], undefined)
     )
   }
   return Effect.flatMap(pullOf(response, connection), (pull) => {
     const chunks: Array<Uint8Array> = []
     let size = 0
     const handOver = (): HeldResponse =>
-      new HeldResponse(response, arrivedAt, chunks, {
+      new HeldResponse(response, headers, arrivedAt, chunks, {
         pull: idleLimited(response, pull, idleMillis),
-        release: close(connection)
+        release: connection.close
       })
     const read: Effect.Effect<HeldResponse, Failure> = Effect.matchEffect(pull, {
       onSuccess: (parts) => {
@@ -288,13 +303,13 @@ export const hold = (
           chunks.push(part)
           size += part.length
         }
-        return size > upTo ? Effect.sync(handOver) : read
+        return size > limit ? Effect.sync(handOver) : read
       },
       onFailure: (end) =>
         Option.isSome(end)
           ? Effect.fail(end.value)
-          : Effect.as(close(connection), new HeldResponse(response, arrivedAt, chunks, undefined))
+          : Effect.as(connection.close, new HeldResponse(response, headers, arrivedAt, chunks, undefined))
     })
-    return upTo <= 0 ? Effect.sync(handOver) : read
+    return limit <= 0 ? Effect.sync(handOver) : read
   })
 }
