@@ -10,7 +10,6 @@ import * as Deadline from "@holdfast/core/Deadline"
 import type * as Failure from "@holdfast/core/Failure"
 import type * as Policy from "@holdfast/core/Policy"
 import type { Step } from "@holdfast/core/Step"
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -61,6 +60,8 @@ const limitsOf = (steps: ReadonlyArray<Step>): Limits => {
   }
   return { attempt, any }
 }
+
+const noDeadline: typeof Deadline.remaining = Effect.succeedNone
 
 const guarded: guard.Guard = { policy: true, timeout: false }
 const timed: guard.Guard = { policy: true, timeout: true }
@@ -162,41 +163,42 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
       : limits.attempt < Infinity
       ? limits.attempt
       : Duration.toMillis(defaults.idleTimeout)
-    const held = (response: Response, upTo: number) =>
-      Effect.flatMap(
-        Clock.currentTimeMillis,
-        (arrivedAt) => hold(response, connection, { upTo, idleMillis, arrivedAt })
+    const held = (response: Response, upTo: number): Effect.Effect<HeldResponse, HttpClientError.ResponseError> =>
+      Effect.clockWith((clock) =>
+        hold(response, connection, { upTo, idleMillis, arrivedAt: clock.unsafeCurrentTimeMillis() })
       )
     const sent = guard.within(
       limited(send(request), request),
       limits.any || call.deadline !== undefined ? timed : guarded
     )
-    const read = Effect.flatMap(sent, (response) => held(response, bodyLimit))
-    const whole = Effect.catchAll(read, (error) => {
-      const status = statusError(error)
-      return status === undefined
-        ? Effect.fail(error)
-        // The error keeps its response: the body is read now, since the connection is given up with the attempt.
-        : Effect.flatMap(
-          held(status.response, options.bodyLimit ?? defaults.bodyLimit),
-          (response) =>
-            Effect.fail(
-              new HttpClientError.ResponseError({
-                request: status.request,
-                response,
-                reason: "StatusCode",
-                cause: status.cause,
-                ...(status.description === undefined ? {} : { description: status.description })
-              })
-            )
-        )
+    const whole = Effect.matchEffect(sent, {
+      onSuccess: (response) => held(response, bodyLimit),
+      onFailure: (error): Effect.Effect<never, E | HttpClientError.HttpClientError> => {
+        const status = statusError(error)
+        return status === undefined
+          ? Effect.fail(error)
+          // The error keeps its response: the body is read now, since the connection is given up with the attempt.
+          : Effect.flatMap(
+            held(status.response, options.bodyLimit ?? defaults.bodyLimit),
+            (response) =>
+              Effect.fail(
+                new HttpClientError.ResponseError({
+                  request: status.request,
+                  response,
+                  reason: "StatusCode",
+                  cause: status.cause,
+                  ...(status.description === undefined ? {} : { description: status.description })
+                })
+              )
+          )
+      }
     })
     return call.attempt > 1 ? Effect.annotateSpans(whole, "http.request.resend_count", call.attempt - 1) : whole
   }
 
   const attempt = <E, R>(given: Request, call: Call.Call, send: Send<E, R>, handedOver: Array<HeldResponse>) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Deadline.remaining, (remaining) => {
+      Effect.flatMap(call.deadline === undefined ? noDeadline : Deadline.remaining, (remaining) => {
         const limits = limitsOf(steps)
         const request = outgoing(given, call, limits, remaining)
         const connection = new Connection(request)
