@@ -6,6 +6,7 @@ import { group as attempts } from "./groups/attempts.js"
 import { group as callers } from "./groups/callers.js"
 import { group as flight } from "./groups/flight.js"
 import { group as gates } from "./groups/gates.js"
+import { group as guard } from "./groups/guard.js"
 import { group as http } from "./groups/http.js"
 import { group as keys } from "./groups/keys.js"
 import { group as parts } from "./groups/parts.js"
@@ -27,5 +28,6 @@ export const groups: ReadonlyArray<Group> = [
   keys,
   flight,
   queue,
-  http
+  http,
+  guard
 ]

@@ -1,16 +1,16 @@
 /**
  * Every group in three processes each, one after the other; medians, the table of what must be reached, and all of it as JSON.
  */
-import { fork } from "node:child_process"
 import { writeFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import type { Result, Settings } from "./Group.js"
 import { groups } from "./groups.js"
-import { asText, tablesOf, targetsTable } from "./report.js"
+import { runOnce } from "./process.js"
+import { asMarkdown, asText, tablesOf, targetsTable } from "./report.js"
 import { judge, type Runs } from "./targets.js"
 
-const usage = `usage: npm run bench -- [--group NAME]... [--json FILE] [--rounds N] [--processes N] [--warm-up N]
+const usage =
+  `usage: npm run bench -- [--group NAME]... [--json FILE] [--rounds N] [--processes N] [--warm-up N] [--markdown]
 groups: ${groups.map(({ name }) => name).join(", ")}`
 
 const stop = (message: string): never => {
@@ -26,7 +26,8 @@ const options = (() => {
         rounds: { type: "string", default: "21" },
         processes: { type: "string", default: "3" },
         "warm-up": { type: "string", default: "20000" },
-        json: { type: "string" }
+        json: { type: "string" },
+        markdown: { type: "boolean", default: false }
       }
     }).values
   } catch (error) {
@@ -41,33 +42,12 @@ const whole = (field: "rounds" | "processes" | "warm-up"): number => {
     : stop(`--${field} must be a whole number above 0, not ${options[field]}`)
 }
 
+const asTable = options.markdown ? asMarkdown : asText
 const chosen = options.group.map((name) =>
   groups.find((group) => group.name === name) ?? stop(`there is no group ${name}`)
 )
 const settings: Settings = { rounds: whole("rounds"), roundMillis: 15, warmUp: whole("warm-up") }
 const processes = whole("processes")
-
-/** One group, once, in a process of its own. */
-const runOnce = (name: string): Promise<Result> =>
-  new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL("child.ts", import.meta.url)), {
-      execArgv: ["--expose-gc", "--import", "tsx"],
-      serialization: "json"
-    })
-    let result: Result | undefined
-    child.once("message", (message) => {
-      result = message as Result
-    })
-    child.once("error", reject)
-    child.once("exit", (code) => {
-      if (result === undefined) {
-        reject(new Error(`the process of ${name} ended with ${code} and no result`))
-      } else {
-        resolve(result)
-      }
-    })
-    child.send({ name, settings })
-  })
 
 const began = performance.now()
 const runs = new Map<string, Runs>()
@@ -75,18 +55,18 @@ console.log(`Node ${process.version}, ${processes} processes a group, ${settings
 for (const group of chosen) {
   const results: Array<Result> = []
   for (let made = 0; made < processes; made++) {
-    results.push(await runOnce(group.name))
+    results.push(await runOnce(group.name, settings))
   }
   runs.set(group.name, results)
   console.log(`\n${group.name}: ${group.title}`)
   for (const [bench, table] of tablesOf(group, results)) {
-    console.log(`\n${bench}\n${asText(table)}`)
+    console.log(`\n${bench}\n${asTable(table)}`)
   }
 }
 const judged = judge(runs)
 const seconds = Math.round((performance.now() - began) / 1000)
 console.log(`\nO(x) is the median of x less the median of the bare operation in the same style.\n`)
-console.log(asText(targetsTable(judged)))
+console.log(asTable(targetsTable(judged)))
 console.log(`\n${seconds} seconds`)
 
 if (options.json !== undefined) {

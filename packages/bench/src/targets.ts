@@ -161,6 +161,12 @@ export const targets: ReadonlyArray<Target> = [
     [1.0, 0.75],
     ratio(keys, "holdfast, keyed limiter", "rate-limiter-flexible", "micros")
   ),
+  row(
+    "standard, metrics listener on / off, totals",
+    "callers",
+    [1.25, 1.05],
+    over(of("the metrics listener", "standard", "micros"), of("in a plain fiber", "standard", "micros"))
+  ),
   {
     ...row(
       "HTTP requests per second, standard / the plain client",
@@ -190,6 +196,11 @@ export const reported: ReadonlyArray<Pick<Target, "figure" | "group" | "value" |
     ratio(async, "standard", "cockatiel, abortOnReturn false")
   ],
   ["O(standard) / O(the built-ins), asynchronous", "stack", ratio(async, "standard", "built-ins")],
+  [
+    "bytes over bare, standard, metrics listener on / off",
+    "callers",
+    over(of("the metrics listener", "standard", "overBytes"), of("in a plain fiber", "standard", "overBytes"))
+  ],
   ["CPU per HTTP request, standard / the plain client", "http", ratio("loopback", "standard", "plain client", "micros")]
 ].map(([name, group, value]) => ({
   figure: name as string,

@@ -3,8 +3,9 @@
  */
 import * as Bulkhead from "@holdfast/core/Bulkhead"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
-import type * as Failure from "@holdfast/core/Failure"
+import * as Failure from "@holdfast/core/Failure"
 import * as Fallback from "@holdfast/core/Fallback"
+import * as Outcome from "@holdfast/core/Outcome"
 import * as Policy from "@holdfast/core/Policy"
 import * as Retry from "@holdfast/core/Retry"
 import * as Timeout from "@holdfast/core/Timeout"
@@ -34,3 +35,9 @@ export const five = (name: string, classify?: Failure.Classify): Apply => {
 /** Total timeout, circuit breaker, retry with its budget, attempt timeout, with all defaults; no bulkhead and no fallback. */
 export const standard = (name: string, classify?: Failure.Classify): Apply =>
   Effect.runSync(Policy.standard(name, classify === undefined ? {} : { classify }))
+
+/** A classifier that looks at every value, as one for HTTP does. */
+export const byValue: Failure.Classify = (exit) =>
+  exit._tag === "Success" && typeof exit.value === "number" && exit.value < 0
+    ? Outcome.retryable
+    : Failure.classify(exit)

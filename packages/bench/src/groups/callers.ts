@@ -1,10 +1,9 @@
-import * as Failure from "@holdfast/core/Failure"
-import * as Outcome from "@holdfast/core/Outcome"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import * as ResilienceMetrics from "@holdfast/metrics/ResilienceMetrics"
 import * as Effect from "effect/Effect"
-import type * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
 import { oneFinalizer } from "../contenders/effects.js"
-import { five, standard } from "../contenders/holdfast.js"
+import { byValue, five, standard } from "../contenders/holdfast.js"
 import { cockatielFive } from "../contenders/promises.js"
 import { type Group, perCall } from "../Group.js"
 import { type Contender, measure } from "../measure.js"
@@ -13,12 +12,6 @@ import * as styles from "../styles.js"
 const { effect, promise } = styles.asynchronous
 
 type Around = (loop: Effect.Effect<void, unknown>) => Effect.Effect<void, unknown>
-
-/** A classifier that looks at every value, as one for HTTP does. */
-const byValue = (exit: Exit.Exit<unknown, unknown>): Outcome.Outcome =>
-  exit._tag === "Success" && typeof exit.value === "number" && exit.value < 0
-    ? Outcome.retryable
-    : Failure.classify(exit)
 
 let heard = 0
 
@@ -29,7 +22,8 @@ const situations: Readonly<Record<string, Around>> = {
   "uninterruptible caller": Effect.uninterruptible,
   "one listener": ResilienceEvent.listen(() => {
     heard++
-  })
+  }),
+  "the metrics listener": ResilienceEvent.listen(ResilienceMetrics.listener())
 }
 
 const inSituation = (title: string, around: Around): ReadonlyArray<Contender> => {
@@ -69,8 +63,8 @@ export const group: Group = {
       }))
     )
     const figures = await measure(named, settings)
-    if (heard === 0) {
-      throw new Error("the listener heard nothing")
+    if (heard === 0 || !Metric.unsafeSnapshot().some(({ metricKey }) => metricKey.name.startsWith("resilience_"))) {
+      throw new Error("a listener heard nothing")
     }
     return Object.fromEntries(all.map(([bench, contenders]) => [
       bench,

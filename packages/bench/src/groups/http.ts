@@ -31,6 +31,10 @@ const clients = (plain: HttpClient.HttpClient): Readonly<Record<string, Client>>
   return {
     "plain client": plain,
     "standard": plain.pipe(HttpResilience.withPolicy(Effect.runSync(Policy.standard("http")))),
+    "standard, no headers": plain.pipe(
+      HttpResilience.withPolicy(Effect.runSync(Policy.standard("http, no headers")), { headers: false })
+    ),
+    "standard, as a combinator": aroundEach(plain, Effect.runSync(Policy.standard("combinator"))),
     "four, composed": plain.pipe(HttpResilience.withPolicy(composed("http, composed"))),
     "retryTransient and timeout": HttpClient.transform(
       plain.pipe(HttpClient.retryTransient({ schedule: exponentially, times: 2 })),
