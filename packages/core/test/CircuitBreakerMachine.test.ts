@@ -781,6 +781,37 @@ const rows: ReadonlyArray<readonly [name: string, config: Partial<Config>, steps
     call(0, "failure"),
     is({ _tag: "Open" })
   ]],
+  ["no count goes over to a policy of another kind, though the window has the same shape", {
+    tripPolicy: rate(0.9, 10)
+  }, [
+    call(0, "failure", 4),
+    reconfigure(0, { tripPolicy: slowRate(0.9, 10) }),
+    reads(0, { calls: 0, failures: 0 }),
+    call(0, "failure", 3),
+    reconfigure(0, { tripPolicy: rate(0.5, 4) }),
+    reads(0, { calls: 0, failures: 0 }),
+    call(0, "failure", 3),
+    is({ _tag: "Closed" }),
+    reconfigure(0, { tripPolicy: TripPolicy.failures(2, { within: 10 }) }),
+    call(0, "failure"),
+    is({ _tag: "Closed" }),
+    reconfigure(0, { tripPolicy: rate(0.5, 2) }),
+    call(0, "failure"),
+    is({ _tag: "Closed" }),
+    call(0, "failure"),
+    is({ _tag: "Open" })
+  ]],
+  ["the totals are those of the first policy that has a window", {
+    tripPolicy: TripPolicy.any(TripPolicy.failures(9, { within: 10 }), rate(0.9, 10, Window.calls(3)), rate(0.9, 10))
+  }, [
+    call(0, "failure", 2),
+    call(0, "success", 3),
+    reads(0, { calls: 3, failures: 0 }),
+    reconfigure(0, { tripPolicy: TripPolicy.any(TripPolicy.failures(9, { within: 10 }), rate(0.9, 10)) }),
+    reads(0, { calls: 5, failures: 2 }),
+    reconfigure(0, { tripPolicy: TripPolicy.failures(9, { within: 10 }) }),
+    reads(0, { calls: 5, failures: 2 })
+  ]],
   ["failures in a row are kept under a new number, the smallest one counts", {}, [
     call(0, "failure", 2),
     reconfigure(0, { tripPolicy: TripPolicy.any(TripPolicy.consecutive(9), TripPolicy.consecutive(4)) }),

@@ -232,6 +232,78 @@ describe("RetryBudgetMachine", () => {
     assert.strictEqual(budget.balance(10_000), 0)
   })
 
+  describe("under new numbers", () => {
+    it("what calls earned stays as many retries, and later calls earn the new share", () => {
+      const budget = new RetryBudgetMachine({ percent: 0.5, minimumPerSecond: 0 })
+      deposits(budget, 10, 0)
+      budget.reconfigure({ percent: 0.1, minimumPerSecond: 0 }, 0)
+      assert.strictEqual(budget.balance(0), 5)
+      deposits(budget, 9, 0)
+      assert.strictEqual(budget.balance(0), 5)
+      deposits(budget, 1, 0)
+      assert.strictEqual(drain(budget, 0), 6)
+      budget.reconfigure({ percent: 2, minimumPerSecond: 0 }, 0)
+      assert.strictEqual(budget.balance(0), 0)
+      deposits(budget, 3, 0)
+      assert.strictEqual(drain(budget, 0), 6)
+    })
+
+    it("what was withdrawn stays withdrawn, and the floor is the new one at once", () => {
+      const budget = new RetryBudgetMachine({ percent: 0.2, minimumPerSecond: 1 })
+      for (let retry = 0; retry < 4; retry++) assert.isTrue(budget.tryWithdraw(0))
+      budget.reconfigure({ percent: 0.01, minimumPerSecond: 2 }, 0)
+      assert.strictEqual(budget.balance(0), 16)
+      budget.reconfigure({ percent: 0.01, minimumPerSecond: 0.3 }, 0)
+      assert.strictEqual(budget.balance(0), 0)
+      assert.isFalse(budget.tryWithdraw(0))
+    })
+
+    it("what is remembered keeps its age in tenths of ttlMillis, each slice its own", () => {
+      const budget = new RetryBudgetMachine({ percent: 1, minimumPerSecond: 0 })
+      deposits(budget, 3, 0)
+      deposits(budget, 4, 2_000)
+      // Five slices old, and three: nothing was read in between.
+      budget.reconfigure({ percent: 1, minimumPerSecond: 0, ttlMillis: 20_000 }, 5_000)
+      assert.strictEqual(budget.balance(13_999), 7)
+      assert.strictEqual(budget.balance(14_000), 4)
+      assert.strictEqual(budget.balance(17_999), 4)
+      assert.strictEqual(budget.balance(18_000), 0)
+    })
+
+    it("what is forgotten by then is not brought back", () => {
+      const budget = new RetryBudgetMachine({ percent: 1, minimumPerSecond: 0 })
+      deposits(budget, 3, 0)
+      budget.reconfigure({ percent: 1, minimumPerSecond: 0, ttlMillis: 60_000 }, 10_000)
+      assert.strictEqual(budget.balance(10_000), 0)
+    })
+
+    it("more than whole numbers can hold is cut, on both sides of nothing, and the sum stays exact", () => {
+      const most = Math.floor(Number.MAX_SAFE_INTEGER / 10)
+      const rich = new RetryBudgetMachine({ percent: 10_000, minimumPerSecond: 0 })
+      deposits(rich, 10, 0)
+      assert.strictEqual(rich.balance(0), 100_000)
+      rich.reconfigure({ percent: 0.0001, minimumPerSecond: 0 }, 0)
+      assert.strictEqual(rich.balance(0), Math.floor(most / 1e10))
+      assert.strictEqual(rich.balance(10_000), 0)
+
+      const spent = new RetryBudgetMachine({ percent: 1, minimumPerSecond: 10_000 })
+      for (let retry = 0; retry < 100_000; retry++) spent.tryWithdraw(0)
+      assert.strictEqual(spent.balance(0), 0)
+      spent.reconfigure({ percent: 0.0001, minimumPerSecond: 10_000 }, 0)
+      assert.strictEqual(spent.balance(0), Math.floor((100_000 * 1e10 - most) / 1e10))
+      assert.strictEqual(spent.balance(10_000), 100_000)
+    })
+
+    it("wrong ones are refused, and nothing is changed", () => {
+      const budget = new RetryBudgetMachine({ percent: 0.5, minimumPerSecond: 0 })
+      deposits(budget, 10, 0)
+      assert.throws(() => budget.reconfigure({ percent: 1, minimumPerSecond: -1 }, 0), RangeError, "minimumPerSecond")
+      assert.strictEqual(budget.balance(0), 5)
+      deposits(budget, 2, 0)
+      assert.strictEqual(budget.balance(0), 6)
+    })
+  })
+
   it("refuses numbers that make no budget", () => {
     for (const ttlMillis of [0, 999, 60_001, NaN, Infinity]) {
       const says = `ttlMillis must be a number from 1000 to 60000; it is ${ttlMillis}`
