@@ -61,8 +61,6 @@ const limitsOf = (steps: ReadonlyArray<Step>): Limits => {
   return { attempt, any }
 }
 
-const noDeadline: typeof Deadline.remaining = Effect.succeedNone
-
 const guarded: guard.Guard = { policy: true, timeout: false }
 const timed: guard.Guard = { policy: true, timeout: true }
 
@@ -198,7 +196,7 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
 
   const attempt = <E, R>(given: Request, call: Call.Call, send: Send<E, R>, handedOver: Array<HeldResponse>) =>
     Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(call.deadline === undefined ? noDeadline : Deadline.remaining, (remaining) => {
+      Effect.flatMap(Deadline.remaining, (remaining) => {
         const limits = limitsOf(steps)
         const request = outgoing(given, call, limits, remaining)
         const connection = new Connection(request)
