@@ -10,7 +10,7 @@ import * as Backoff from "./Backoff.js"
 import * as DependencyRegistry from "./DependencyRegistry.js"
 import * as Figures from "./Figures.js"
 import { spelled } from "./internal/lintRules.js"
-import { time } from "./internal/worstCase.js"
+import { about, aboutPercent, time } from "./internal/worstCase.js"
 import * as LatencyBudget from "./LatencyBudget.js"
 import * as Lint from "./Lint.js"
 import { Validation } from "./Options.js"
@@ -84,11 +84,6 @@ interface Wanted {
   readonly policyOf: NonNullable<Options["policyOf"]>
 }
 
-/** A measured time: three digits say enough. */
-const about = (millis: number): string => time(Number(millis.toPrecision(3)))
-
-const percent = (share: number): string => `${Number((share * 100).toPrecision(2))} %`
-
 /** Attempts that a limit cut, of those that would have been answered sooner or later. */
 const cutOf = ({ attempts, limits, timeouts }: Figures.OperationFigures) => {
   const answered = attempts.Success + attempts.Permanent
@@ -127,7 +122,9 @@ const timeoutOf = (operation: Figures.OperationFigures, wanted: Wanted, at: numb
     return {
       value: 2 * limit,
       because:
-        `the present limit of ${time(limit)} cuts ${percent(share)}, so the 99th percentile is not known and lies ` +
+        `the present limit of ${time(limit)} cuts ${
+          aboutPercent(share)
+        }, so the 99th percentile is not known and lies ` +
         `beyond it: ${time(limit)} x 2 = ${time(2 * limit)} at least; look again after that`
     }
   }
@@ -202,7 +199,7 @@ const findingsOf = (
       at,
       because:
         `${time(limit)} cuts ${
-          percent(share)
+          aboutPercent(share)
         } of good calls: ${cut} of ${of} attempts, while answers come right up to it ` +
         `(half within ${about(latency.p50Millis!)}, 95 % within ${about(latency.p95Millis!)})`,
       instead: `at least ${time(2 * limit)}`

@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import type { DependencyState, PieceStates } from "../LiveDependency.js"
+import { ofState } from "./circuitWords.js"
 import {
   type CircuitHealth,
   type DependencyHealth,
@@ -35,14 +36,6 @@ const downAfter = 10
 
 const hourMillis = 3_600_000
 const dayMillis = 24 * hourMillis
-
-const words = {
-  Closed: "closed",
-  Open: "open",
-  HalfOpen: "half_open",
-  Isolated: "isolated",
-  Disabled: "disabled"
-} as const
 
 /**
  * Builds one report.
@@ -166,7 +159,7 @@ export class HealthReader {
     return {
       breaker,
       operation,
-      state: words[state._tag],
+      state: ofState[state._tag],
       since,
       troubledSince: state._tag === "Closed" ? undefined : troubled,
       retryAfter: state._tag === "Open"

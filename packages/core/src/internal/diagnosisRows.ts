@@ -4,7 +4,7 @@
 import { tripWords } from "./explainWords.js"
 import type { BulkheadFigures, CircuitFigures, FallbackFigures, OperationFigures } from "./figuresModel.js"
 import { fitting, spelled } from "./lintRules.js"
-import { time } from "./worstCase.js"
+import { about, aboutPercent, time } from "./worstCase.js"
 
 /**
  * What one row is asked about.
@@ -54,11 +54,6 @@ export interface Row {
 
 /** Fewer calls than this prove nothing. */
 const fewest = 10
-
-/** A time in figures that were measured: three digits say enough. */
-const about = (millis: number): string => time(Number(millis.toPrecision(3)))
-
-const percent = (share: number): string => `${Number((share * 100).toPrecision(2))} %`
 
 const placeOf = ({ dependency, operation }: { readonly dependency: string; readonly operation: string | undefined }) =>
   operation === undefined ? dependency : `${dependency} ${operation}`
@@ -141,7 +136,7 @@ const noRetry: Row["check"] = (subject) =>
       return undefined
     }
     return {
-      because: `${failed} of ${ended(operation)} calls failed (${percent(share)}), ` +
+      because: `${failed} of ${ended(operation)} calls failed (${aboutPercent(share)}), ` +
         (blips.longestMillis === 0
           ? "no two in a row"
           : `in ${blips.count} blips of which the longest lasted ${about(blips.longestMillis)}`) +
@@ -198,7 +193,7 @@ const sharedPool: Row["check"] = ({ bulkheads, dependencies }) => {
             `it was refused ${rejected} times by ${bulkhead} (${maxConcurrent} places), though its own calls take ${
               about(mean)
             }: ${placeOf(hog)}, whose calls take ${about(hogMean)}, holds ${
-              percent(hog.callMillis / held)
+              aboutPercent(hog.callMillis / held)
             } of the pool`,
           instead: `a bulkhead of its own for ${placeOf(hog)}, at most half of these places`
         }]
@@ -222,7 +217,7 @@ const noFallback: Row["check"] = ({ dependencies, fallbacks, isDependency }) => 
         : [{
           at: dependency,
           because: `${failed} of ${calls} calls ended in an error (${
-            percent(failed / calls)
+            aboutPercent(failed / calls)
           }), and no fallback answered`,
           instead: "a Fallback outside the policy: the last good answer, a default, or a clear notice; criticality " +
             "\"critical\" for what must fail loudly"

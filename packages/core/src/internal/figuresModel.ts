@@ -5,6 +5,7 @@ import type * as Call from "../Call.js"
 import type * as Outcome from "../Outcome.js"
 import type { RetryGivenUp } from "../ResilienceEvent.js"
 import type * as TripPolicy from "../TripPolicy.js"
+import type { CircuitState } from "./circuitWords.js"
 
 /**
  * How often each class of outcome came.
@@ -122,7 +123,7 @@ export interface Opening {
  */
 export interface CircuitFigures {
   readonly breaker: string
-  readonly state: "closed" | "open" | "half_open" | "isolated" | "disabled"
+  readonly state: CircuitState
   /** When the state began; `undefined` if it has not changed since the figures began. */
   readonly since: number | undefined
   /** Openings from closed. */

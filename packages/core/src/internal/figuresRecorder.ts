@@ -12,6 +12,7 @@ import type {
   ResilienceEvent
 } from "../ResilienceEvent.js"
 import type * as TripPolicy from "../TripPolicy.js"
+import { ofChange } from "./circuitWords.js"
 import { Cell, type Measures } from "./figuresCell.js"
 import {
   type BulkheadFigures,
@@ -73,14 +74,6 @@ class Periods {
     return this.current + this.previous
   }
 }
-
-const stateOf = {
-  CircuitOpened: "open",
-  CircuitHalfOpened: "half_open",
-  CircuitClosed: "closed",
-  CircuitIsolated: "isolated",
-  CircuitDisabled: "disabled"
-} as const
 
 /** Since when the breaker has counted what made it open. */
 const reachOf = (policy: TripPolicy.Trip["policy"], at: number, lastGood: number, closedAt: number): number => {
@@ -246,7 +239,7 @@ export class Recorder {
       reopened: new Periods(),
       narrowest: undefined
     }))
-    circuit.state = stateOf[event._tag]
+    circuit.state = ofChange[event._tag]
     circuit.since = event.at
     if (event._tag === "CircuitClosed") {
       circuit.closedAt = event.at

@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import type * as Call from "../Call.js"
+import type { CircuitState } from "./circuitWords.js"
 
 /**
  * - `healthy`: nothing is to be done.
@@ -24,7 +25,7 @@ export interface CircuitHealth {
   readonly breaker: string
   /** The operation that has the breaker for itself. */
   readonly operation: string | undefined
-  readonly state: "closed" | "open" | "half_open" | "isolated" | "disabled"
+  readonly state: CircuitState
   /** When the state began. */
   readonly since: number
   /** When it was last closed, if it is not: failed probes do not count anew. */

@@ -4,8 +4,8 @@
 import * as Duration from "effect/Duration"
 import type * as Call from "../Call.js"
 import type { CallEnded, CircuitChanged, FallbackFailed, FallbackServed, ResilienceEvent } from "../ResilienceEvent.js"
+import { type CircuitState, ofChange } from "./circuitWords.js"
 import { tripWords } from "./explainWords.js"
-import type { CircuitHealth } from "./healthModel.js"
 import { errorText } from "./logLines.js"
 
 /** So many openings of a breaker are remembered. */
@@ -14,7 +14,7 @@ const mostTrips = 64
 /** @internal */
 export class CircuitRecord {
   readonly dependency: string
-  state: CircuitHealth["state"] = "closed"
+  state: CircuitState = "closed"
   since: number | undefined = undefined
   troubledSince: number | undefined = undefined
   openMillis: number | undefined = undefined
@@ -64,14 +64,6 @@ export interface FallbackRecord {
 export const breakMillis = 60_000
 
 const weight: Record<Call.Criticality, number> = { optional: 0, important: 1, critical: 2 }
-
-const stateOf = {
-  CircuitOpened: "open",
-  CircuitHalfOpened: "half_open",
-  CircuitClosed: "closed",
-  CircuitIsolated: "isolated",
-  CircuitDisabled: "disabled"
-} as const
 
 /** @internal */
 export class HealthRecord {
@@ -171,7 +163,7 @@ export class HealthRecord {
     if (circuit === undefined) {
       return
     }
-    circuit.state = stateOf[event._tag]
+    circuit.state = ofChange[event._tag]
     circuit.since = event.at
     circuit.openMillis = event.openDuration === undefined ? undefined : Duration.toMillis(event.openDuration)
     if (event._tag === "CircuitClosed") {

@@ -278,3 +278,17 @@ export const time = (millis: number): string => {
     ? `${millis / 60_000} min`
     : `${Number((millis / 1000).toFixed(3))} s`
 }
+
+/**
+ * A time that was measured: three digits say enough.
+ *
+ * @internal
+ */
+export const about = (millis: number): string => time(Number(millis.toPrecision(3)))
+
+/**
+ * A share that was measured: two digits say enough.
+ *
+ * @internal
+ */
+export const aboutPercent = (share: number): string => `${Number((share * 100).toPrecision(2))} %`
