@@ -2,11 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Alarm from "@holdfast/core/Alarm"
 import * as Backoff from "@holdfast/core/Backoff"
 import * as Chaos from "@holdfast/core/Chaos"
+import * as ChaosCheck from "@holdfast/core/ChaosCheck"
+import * as ChaosExperiment from "@holdfast/core/ChaosExperiment"
 import * as Fault from "@holdfast/core/Fault"
 import * as Policy from "@holdfast/core/Policy"
 import * as OperationSweep from "@holdfast/testkit/OperationSweep"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -135,4 +138,45 @@ describe("Chaos under an operation sweep", () => {
       }).pipe(Effect.provide(quiet)),
     60_000
   )
+
+  for (const and of [undefined, "interrupt"] as const) {
+    it.live(
+      `an experiment: its fault is taken out wherever it is interrupted${and === undefined ? "" : " twice"}`,
+      () =>
+        Effect.gen(function*() {
+          const report = yield* OperationSweep.run<World, ChaosExperiment.Verdict, unknown>({
+            make: () => world([]),
+            body: (self) => {
+              const probe = Effect.orElseSucceed(self.policy(call(self)), () => "without")
+              const loads = ChaosCheck.every("every page loads", ({ exit }: ChaosCheck.Observation<unknown, unknown>) =>
+                Exit.isSuccess(exit))
+              const experiment = ChaosExperiment.make(probe, {
+                name: "swept",
+                hypothesis: "If the dependency is away, the page loads all the same.",
+                faults: [Fault.latency(10, first), Fault.failure({ dependency: "swept" })],
+                steadyState: [loads],
+                expect: [loads],
+                probes: 2
+              })
+              return self.withChaos(Effect.provideService(experiment.run, Chaos.Chaos, self.chaos))
+            },
+            check: (self, ended) =>
+              Effect.gen(function*() {
+                const complaints = [...(yield* check(self))]
+                if (Exit.isSuccess(ended) && (ended.value.result !== "held" || ended.value.hits === 0)) {
+                  complaints.push(ended.value.text)
+                }
+                const exit = yield* self.withChaos(Effect.exit(self.policy(Effect.succeed("an answer"))))
+                return Exit.isSuccess(exit) ? complaints : [...complaints, "the fault is still in"]
+              }),
+            at: "interrupt",
+            ...(and === undefined ? {} : { and, maximumPairs: 100 })
+          })
+          assert.isAbove(report.operations, 50)
+          assert.isAtLeast(report.idlePoints, 2)
+          OperationSweep.assertClean(report)
+        }).pipe(Effect.provide(quiet)),
+      120_000
+    )
+  }
 })
