@@ -326,7 +326,10 @@ export const make = (options: Options): Effect.Effect<CircuitBreaker> =>
             machine.state, (next) => {
             machine.state = next
           })
-          const changes = Stream.fromPubSub(transitions)
+          // Of many breakers, one for each key, hardly any is watched: what a stream is made of is made for who runs it.
+          const changes = Stream.suspend(() =>
+            Stream.fromPubSub(transitions)
+          )
           const byHand = (move: (now: number) => void): Effect.Effect<void> =>
             Clock.clockWith((present) =>
               Effect.withFiberRuntime((fiber) => {
@@ -345,23 +348,22 @@ export const make = (options: Options): Effect.Effect<CircuitBreaker> =>
             state: Subscribable.make({
               get: Ref.get(state),
               // Subscribed before the present is read, so that no state is lost between; one that is in both is told once.
-              changes: Stream.changesWith(
-                Stream.unwrapScoped(
-                  Effect.map(Stream.fromPubSub(transitions, { scoped: true }), (later) =>
-                    Stream.concat(
-                      Stream.fromEffect(Ref.get(state)),
-                      Stream.map(later, (transition) =>
-                        transition.to)
-                    ))
-                ),
-                (left, right) =>
-                  right.generation <= left.generation
+              changes: Stream.suspend(() =>
+                Stream.changesWith(
+                  Stream.unwrapScoped(
+                    Effect.map(Stream.fromPubSub(transitions, { scoped: true }), (later) =>
+                      Stream.concat(
+                        Stream.fromEffect(Ref.get(state)),
+                        Stream.map(later, (transition) =>
+                          transition.to)
+                      ))
+                  ),
+                  (left, right) => right.generation <= left.generation
+                )
               )
             }),
             transitions: changes,
-            snapshot: Clock.clockWith((present) =>
-              Effect.sync(() => machine.snapshot(Alarm.of(present).now()))
-            ),
+            snapshot: Clock.clockWith((present) => Effect.sync(() => machine.snapshot(Alarm.of(present).now()))),
             isolate: byHand((now) => machine.isolate(now)),
             disable: byHand((now) => machine.disable(now)),
             reset: byHand((now) => machine.reset(now)),
