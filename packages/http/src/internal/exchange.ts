@@ -19,7 +19,8 @@ import * as HttpFailure from "../HttpFailure.js"
 import { check, defaults, type Options } from "../HttpResilienceOptions.js"
 import * as IdempotencyKey from "../IdempotencyKey.js"
 import * as guard from "./guard.js"
-import { HeldResponse, hold } from "./heldResponse.js"
+import { HeldResponse } from "./heldResponse.js"
+import { hold, keep } from "./hold.js"
 import { Connection } from "./transport.js"
 import { within } from "./within.js"
 
@@ -71,19 +72,22 @@ interface OneShot {
   begun: boolean
 }
 
-/** A stream says when it is first run; of a raw source we see only that it was handed over. */
+/**
+ * A stream says when it is first run; of a raw source we see only that it was handed over. A body brings headers of its own: those that
+ * the request had before it win.
+ */
 const watched = (request: Request, oneShot: OneShot): Request => {
   const { body } = request
-  return body._tag !== "Stream" ? request : HttpClientRequest.setBody(
-    request,
-    HttpBody.stream(
-      Stream.suspend(() => {
-        oneShot.begun = true
-        return body.stream
-      }),
-      body.contentType,
-      body.contentLength
-    )
+  if (body._tag !== "Stream") {
+    return request
+  }
+  const stream = Stream.suspend(() => {
+    oneShot.begun = true
+    return body.stream
+  })
+  return HttpClientRequest.setHeaders(
+    HttpClientRequest.setBody(request, HttpBody.stream(stream, body.contentType, body.contentLength)),
+    request.headers
   )
 }
 
@@ -161,23 +165,28 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
       : limits.attempt < Infinity
       ? limits.attempt
       : Duration.toMillis(defaults.idleTimeout)
-    const held = (response: Response, upTo: number): Effect.Effect<HeldResponse, HttpClientError.ResponseError> =>
-      Effect.clockWith((clock) =>
-        hold(response, connection, { upTo, idleMillis, arrivedAt: clock.unsafeCurrentTimeMillis() })
-      )
     const sent = guard.within(
       limited(send(request), request),
       limits.any || call.deadline !== undefined ? timed : guarded
     )
     const whole = Effect.matchEffect(sent, {
-      onSuccess: (response) => held(response, bodyLimit),
+      onSuccess: (response) =>
+        Effect.clockWith((clock) =>
+          hold(response, connection, { upTo: bodyLimit, idleMillis, arrivedAt: clock.unsafeCurrentTimeMillis() })
+        ),
       onFailure: (error): Effect.Effect<never, E | HttpClientError.HttpClientError> => {
         const status = statusError(error)
         return status === undefined
           ? Effect.fail(error)
           // The error keeps its response: the body is read now, since the connection is given up with the attempt.
           : Effect.flatMap(
-            held(status.response, options.bodyLimit ?? defaults.bodyLimit),
+            Effect.clockWith((clock) =>
+              keep(status.response, connection, {
+                upTo: options.bodyLimit ?? defaults.bodyLimit,
+                idleMillis,
+                arrivedAt: clock.unsafeCurrentTimeMillis()
+              })
+            ),
             (response) =>
               Effect.fail(
                 new HttpClientError.ResponseError({
@@ -194,16 +203,29 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     return call.attempt > 1 ? Effect.annotateSpans(whole, "http.request.resend_count", call.attempt - 1) : whole
   }
 
-  const attempt = <E, R>(given: Request, call: Call.Call, send: Send<E, R>, handedOver: Array<HeldResponse>) =>
+  /** `origin` is the request as the caller made it, `given` the one that every attempt sends a copy of. */
+  const attempt = <E, R>(
+    origin: Request,
+    given: Request,
+    call: Call.Call,
+    send: Send<E, R>,
+    handedOver: Array<HeldResponse>
+  ) =>
     Effect.uninterruptibleMask((restore) =>
       Effect.flatMap(Deadline.remaining, (remaining) => {
         const limits = limitsOf(steps)
         const request = outgoing(given, call, limits, remaining)
-        const connection = new Connection(request)
+        const connection = new Connection(request, origin)
         return Effect.matchCauseEffect(restore(exchange(request, call, send, limits, connection)), {
-          onFailure: (cause) => Effect.zipRight(connection.close, Effect.failCause(cause)),
+          onFailure: (cause) => {
+            connection.sent()
+            return Effect.zipRight(connection.close, Effect.failCause(cause))
+          },
           onSuccess: (response) => {
-            if (!response.complete) {
+            connection.sent()
+            if (response.complete) {
+              connection.settled()
+            } else {
               handedOver.push(response)
             }
             return Effect.succeed(response)
@@ -222,7 +244,7 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
         // would keep its connection until it is collected as garbage.
         const handedOver: Array<HeldResponse> = []
         return Effect.onExit(
-          policy.run((call) => attempt(watchedRequest, call, send, handedOver), facts(request, oneShot)),
+          policy.run((call) => attempt(given, watchedRequest, call, send, handedOver), facts(request, oneShot)),
           (exit) =>
             handedOver.length === 0 ? Effect.void : Effect.forEach(
               handedOver,

@@ -9,25 +9,29 @@ import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as UrlParams from "@effect/platform/UrlParams"
 import type * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type { Connection } from "./transport.js"
+import { contentLength } from "./responseHead.js"
 import { within } from "./within.js"
 
 type Response = HttpClientResponse.HttpClientResponse
-type Failure = HttpClientError.ResponseError
-type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Failure>>
+/** @internal */
+export type Failure = HttpClientError.ResponseError
 
-const broken = (response: Response, description: string, cause?: unknown): Failure =>
+/** @internal */
+export type Pull = Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<Failure>>
+
+/** @internal */
+export const broken = (response: Response, description: string, cause?: unknown): Failure =>
   new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", description, cause })
 
 const consumed = (response: Response): Failure =>
   broken(response, "the body of this response was read or released already")
-
-type Head = Pick<Response, "headers" | "request" | "status">
 
 /** What is left of a body, and how its connection is given up. */
 export interface Rest {
@@ -65,9 +69,11 @@ export class HeldResponse extends Inspectable.Class implements Response {
   readonly arrivedAt: number
   readonly headers: Headers.Headers
   private readonly original: Response
-  private readonly begin: ReadonlyArray<Uint8Array>
+  private begin: ReadonlyArray<Uint8Array>
   private rest: Rest | undefined
   private whole: Uint8Array | undefined
+  /** Somebody reads the rest to its end, or has done so: others get the same. */
+  private reading: Deferred.Deferred<Uint8Array, Failure> | undefined = undefined
 
   /** `headers` are those of the original, which makes them anew whenever it is asked. */
   constructor(
@@ -84,6 +90,9 @@ export class HeldResponse extends Inspectable.Class implements Response {
     this.begin = begin
     this.rest = rest
     this.whole = rest === undefined ? join(begin) : undefined
+    if (rest === undefined) {
+      this.begin = []
+    }
     if (rest !== undefined) {
       forgotten?.register(this, rest.release, this)
     }
@@ -143,6 +152,8 @@ export class HeldResponse extends Inspectable.Class implements Response {
     return Effect.suspend(() =>
       this.whole !== undefined
         ? Effect.succeed(this.whole)
+        : this.reading !== undefined
+        ? Deferred.await(this.reading)
         : this.readRest()
     )
   }
@@ -152,6 +163,7 @@ export class HeldResponse extends Inspectable.Class implements Response {
     if (rest === undefined) {
       return Effect.fail(consumed(this))
     }
+    const reading = this.reading = Deferred.unsafeMake<Uint8Array, Failure>(FiberId.none)
     const parts = [...this.begin]
     const read: Effect.Effect<Uint8Array, Failure> = Effect.matchEffect(rest.pull, {
       onSuccess: (more) => {
@@ -160,11 +172,13 @@ export class HeldResponse extends Inspectable.Class implements Response {
       },
       onFailure: (end) =>
         Option.isSome(end) ? Effect.fail(end.value) : Effect.sync(() => {
-          this.whole = join(parts)
-          return this.whole
+          this.begin = []
+          return this.whole = join(parts)
         })
     })
-    return Effect.ensuring(read, rest.release)
+    return Effect.onExit(Effect.ensuring(read, rest.release), (exit) =>
+      // A reader that left has lost what came meanwhile.
+      Exit.isInterrupted(exit) ? Deferred.fail(reading, consumed(this)) : Deferred.done(reading, exit))
   }
 
   get text(): Effect.Effect<string, Failure> {
@@ -218,6 +232,12 @@ export class HeldResponse extends Inspectable.Class implements Response {
     })
   }
 
+  /** The connection is given up by somebody else: what was read stays, and to read on fails. */
+  cut(failure: Failure): void {
+    forgotten?.unregister(this)
+    this.rest = { pull: Effect.fail(Option.some(failure)), release: Effect.void }
+  }
+
   toJSON(): unknown {
     return HttpIncomingMessage.inspect(this, {
       _id: "@effect/platform/HttpClientResponse",
@@ -233,83 +253,3 @@ const shortBody = 64 * 1024
 const drainMillis = 250
 const drain = (pull: Pull): Effect.Effect<void, Option.Option<Failure>> =>
   within(Effect.forever(pull), drainMillis, Option.none)
-
-/** The size of the body as the transport will deliver it; `undefined` when the server does not say, or the body is packed. */
-const contentLength = ({ headers, request, status }: Head): number | undefined => {
-  if (request.method === "HEAD" || status === 204 || status === 304) {
-    return 0
-  }
-  const text = headers["content-length"]
-  return text !== undefined && /^\d+$/.test(text) && headers["content-encoding"] === undefined
-    ? Number(text)
-    : undefined
-}
-
-/** What comes bit by bit, for as long as it is wanted. */
-const isEventStream = ({ headers, status }: Head): boolean =>
-  status === 101 || (headers["content-type"] ?? "").startsWith("text/event-stream")
-
-/** Pulls with the end and the missing body (which a transport may report as a failure) told apart from what breaks. */
-const pullOf = (response: Response, connection: Connection): Effect.Effect<Pull> =>
-  Effect.map(
-    Effect.flatMap(connection.scope, (scope) => Scope.extend(Stream.toPull(response.stream), scope)),
-    (pull) => Effect.mapError(pull, (end) => Option.filter(end, (error) => error.reason !== "EmptyBody"))
-  )
-
-/** @internal */
-export interface Reading {
-  /** Bytes read before the response is handed over; 0 hands it over at its headers. */
-  readonly upTo: number
-  /** The longest wait for the next part of a body that is read on after the policy. */
-  readonly idleMillis: number
-  readonly arrivedAt: number
-}
-
-const idleLimited = (response: Response, pull: Pull, idleMillis: number): Pull =>
-  within(pull, idleMillis, () => Option.some(broken(response, `no part of the body came for ${idleMillis} ms`)))
-
-/**
- * Holds a response: reads its body up to a number of bytes, and no byte of an event stream. `connection` is closed when the rest of a
- * longer body has been read, released or forgotten; a body that was read in full has given its connection back by itself.
- *
- * @internal
- */
-export const hold = (
-  response: Response,
-  connection: Connection,
-  { arrivedAt, idleMillis, upTo }: Reading
-): Effect.Effect<HeldResponse, Failure> => {
-  const { headers, request, status } = response
-  const head: Head = { headers, request, status }
-  const limit = isEventStream(head) ? 0 : upTo
-  const length = contentLength(head)
-  if (length !== undefined && length <= limit) {
-    return Effect.map(
-      response.arrayBuffer,
-      (buffer) => new HeldResponse(response, headers, arrivedAt, [new Uint8Array(buffer)], undefined)
-    )
-  }
-  return Effect.flatMap(pullOf(response, connection), (pull) => {
-    const chunks: Array<Uint8Array> = []
-    let size = 0
-    const handOver = (): HeldResponse =>
-      new HeldResponse(response, headers, arrivedAt, chunks, {
-        pull: idleLimited(response, pull, idleMillis),
-        release: connection.close
-      })
-    const read: Effect.Effect<HeldResponse, Failure> = Effect.matchEffect(pull, {
-      onSuccess: (parts) => {
-        for (const part of parts) {
-          chunks.push(part)
-          size += part.length
-        }
-        return size > limit ? Effect.sync(handOver) : read
-      },
-      onFailure: (end) =>
-        Option.isSome(end)
-          ? Effect.fail(end.value)
-          : Effect.as(connection.close, new HeldResponse(response, headers, arrivedAt, chunks, undefined))
-    })
-    return limit <= 0 ? Effect.sync(handOver) : read
-  })
-}

@@ -2,6 +2,7 @@
  * The one place that knows how a client of `@effect/platform` is built inside, and how an exchange of it is aborted.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
@@ -59,17 +60,55 @@ export const halvesOf = <E, R>(client: HttpClient.HttpClient.With<E, R>): Halves
 }
 
 /**
- * Ties the exchange of this very request object to what is made here: when it is closed, the socket is aborted, in all transports.
- * Without it a response that gets lost keeps its connection until it is collected as garbage.
+ * A body that was read inside the client, by a `tap` that logs it, cannot be read a second time: transports keep what was read, each
+ * under a name of its own, and answer the same question with it. `undefined` when nobody has read it.
+ *
+ * @internal
+ */
+export const readBefore = (
+  response: Response
+): Effect.Effect<Uint8Array, HttpClientError.ResponseError> | undefined => {
+  const { original = response } = response as { readonly original?: object }
+  const kept = original as Readonly<Record<"arrayBufferBody" | "textBody" | "textEffect", unknown>>
+  return kept.arrayBufferBody !== undefined
+    ? Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
+    : kept.textBody !== undefined || kept.textEffect !== undefined
+    ? Effect.map(response.text, (text) => encoder.encode(text))
+    : undefined
+}
+
+const encoder = new TextEncoder()
+
+/** Why a transport gives up what an attempt left open. One for all: nobody hears it, and to make one captures a stack. */
+const over = new DOMException("The attempt is over", "AbortError")
+
+/**
+ * What one attempt opens: all exchanges of this very request object, by whatever stands between us and the transport. When it is closed,
+ * they are aborted. A registered request is not watched by the platform's own collector of forgotten responses, so every attempt must
+ * come to `settled` or `close`.
  *
  * @internal
  */
 export class Connection {
   private readonly controller = new AbortController()
+  private readonly request: Request
+  /** The scope around the whole call, if somebody put `HttpClient.withScope` over the policy. */
+  private readonly outer: AbortSignal | undefined
+  /** The scope that `HttpClient.withScope` under the policy put in our place. */
+  private inner: AbortController | undefined = undefined
   private streams: Scope.CloseableScope | undefined = undefined
 
-  constructor(request: Request) {
+  /** `origin` is the request as the caller made it, of which every attempt sends a copy. */
+  constructor(request: Request, origin: Request) {
+    this.request = request
+    this.outer = controllers.get(origin)?.signal
     controllers.set(request, this.controller)
+    if (this.outer !== undefined) {
+      this.outer.addEventListener("abort", this.abort)
+      if (this.outer.aborted) {
+        this.abort()
+      }
+    }
   }
 
   /** A scope that ends with the connection, for a body that is read as a stream. */
@@ -77,10 +116,32 @@ export class Connection {
     return Effect.map(Scope.make(), (made) => this.streams = made)
   }
 
+  /** The request was sent, and answered or not: whoever sends the same object again starts anew. */
+  sent(): void {
+    const found = controllers.get(this.request)
+    if (found === this.controller) {
+      controllers.delete(this.request)
+    } else {
+      this.inner = found
+    }
+  }
+
+  /** The answer is here in full: what is still open was left behind on the way to it, by a redirect or a retry under the policy. */
+  settled(): void {
+    this.outer?.removeEventListener("abort", this.abort)
+    this.controller.abort(over)
+  }
+
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const abort = Effect.sync(() => this.controller.abort())
-      return this.streams === undefined ? abort : Effect.ensuring(Scope.close(this.streams, Exit.void), abort)
+      this.outer?.removeEventListener("abort", this.abort)
+      this.abort()
+      return this.streams === undefined ? Effect.void : Scope.close(this.streams, Exit.void)
     })
+  }
+
+  private readonly abort = (): void => {
+    this.controller.abort(over)
+    this.inner?.abort(over)
   }
 }
