@@ -7,6 +7,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as Dependency from "@holdfast/core/Dependency"
+import { InvalidOptions } from "@holdfast/core/Options"
 import * as Policy from "@holdfast/core/Policy"
 import type { Step } from "@holdfast/core/Step"
 import type * as Duration from "effect/Duration"
@@ -36,19 +37,24 @@ export type {
   Options
 } from "./HttpResilienceOptions.js"
 
-/** What a policy adds beside its own errors: a body is read inside it, and a transport may fail while it is. */
-type Added<E> = E | HttpClientError.HttpClientError
-
 const isClientFirst = (args: IArguments): boolean => Predicate.hasProperty(args[0], HttpClient.TypeId)
+
+/** What is no client, and so was taken for a policy, is found here too. */
+const checkPolicy = (owner: string, policy: unknown): void => {
+  if (!Policy.isPolicy(policy)) {
+    const allowed = "a policy, and before it an HttpClient if both are given"
+    throw new InvalidOptions({ owner, findings: [{ field: "policy", value: policy, allowed }] })
+  }
+}
 
 /** The client whose every call goes through what `policyOf` finds. */
 const through = <E, R, E2, R2, EFind, RFind>(
   client: HttpClient.HttpClient.With<E, R>,
   policyOf: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Policy.Policy<E2, R2>, EFind, RFind>,
   exchangeOf: (policy: Policy.Policy<E2, R2>) => Exchange
-): HttpClient.HttpClient.With<Added<E | E2 | EFind>, R | R2 | RFind> => {
+): HttpClient.HttpClient.With<E | E2 | EFind | HttpClientError.HttpClientError, R | R2 | RFind> => {
   const { preprocess, send } = halvesOf(client)
-  return HttpClient.makeWith<E, R, Added<E | E2 | EFind>, R | R2 | RFind>(
+  return HttpClient.makeWith<E, R, E | E2 | EFind | HttpClientError.HttpClientError, R | R2 | RFind>(
     Effect.flatMap((request) =>
       Effect.flatMap(policyOf(request), (policy) => exchangeOf(policy).run(policy, request, send))
     ),
@@ -57,10 +63,12 @@ const through = <E, R, E2, R2, EFind, RFind>(
 }
 
 /**
- * Puts a policy around a client. Its errors are added to those of the client.
+ * Puts a policy around a client. Its errors are added to those of the client, and so is `HttpClientError`: the body is read inside the
+ * policy, and a transport may fail while it is.
  *
- * Put it on last, or at least after `mapRequest`, `filterStatus` and `followRedirects`: what stands before it is inside the policy.
- * Requests mapped by the client are mapped once for each call, whatever the number of attempts.
+ * Put it on last, after `filterStatus` and `followRedirects`: what stands before it in the pipe is inside the policy, and is made anew for
+ * every attempt. `mapRequest` runs once for each call, whatever the number of attempts. Leave `HttpClient.retryTransient` out: the
+ * policy retries, and two that do so multiply. `HttpClient.withScope` may stand on either side.
  *
  * @example
  * import * as HttpResilience from "@holdfast/http/HttpResilience"
@@ -85,17 +93,20 @@ export const withPolicy: {
   <E2, R2>(
     policy: Policy.Policy<E2, R2>,
     options?: Options
-  ): <E, R>(client: HttpClient.HttpClient.With<E, R>) => HttpClient.HttpClient.With<Added<E | E2>, R | R2>
+  ): <E, R>(
+    client: HttpClient.HttpClient.With<E, R>
+  ) => HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2>
   <E, R, E2, R2>(
     client: HttpClient.HttpClient.With<E, R>,
     policy: Policy.Policy<E2, R2>,
     options?: Options
-  ): HttpClient.HttpClient.With<Added<E | E2>, R | R2>
+  ): HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2>
 } = dual(isClientFirst, <E, R, E2, R2>(
   client: HttpClient.HttpClient.With<E, R>,
   policy: Policy.Policy<E2, R2>,
   options: Options = {}
-): HttpClient.HttpClient.With<Added<E | E2>, R | R2> => {
+): HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2> => {
+  checkPolicy("HttpResilience.withPolicy", policy)
   const exchange = makeExchange("HttpResilience.withPolicy", options, policy.steps)
   const found = Effect.succeed(policy)
   return through(client, () => found, () => exchange)
@@ -150,15 +161,15 @@ export const withPolicyPer: {
     options: PerOptions<E2, R2, RMake>
   ): <E, R>(
     client: HttpClient.HttpClient.With<E, R>
-  ) => Effect.Effect<HttpClient.HttpClient.With<Added<E | E2>, R | R2>, never, RMake>
+  ) => Effect.Effect<HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2>, never, RMake>
   <E, R, E2, R2, RMake = never>(
     client: HttpClient.HttpClient.With<E, R>,
     options: PerOptions<E2, R2, RMake>
-  ): Effect.Effect<HttpClient.HttpClient.With<Added<E | E2>, R | R2>, never, RMake>
+  ): Effect.Effect<HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2>, never, RMake>
 } = dual(isClientFirst, <E, R, E2, R2, RMake>(
   client: HttpClient.HttpClient.With<E, R>,
   { capacity, idle, make, name, ...options }: PerOptions<E2, R2, RMake>
-): Effect.Effect<HttpClient.HttpClient.With<Added<E | E2>, R | R2>, never, RMake> =>
+): Effect.Effect<HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2>, never, RMake> =>
   Effect.suspend(() => {
     // The steps of the policies are known when the first one is built; they are of one make.
     const steps: Array<Step> = []
@@ -222,12 +233,18 @@ export const withDependency: {
     options?: DependencyOptions<O>
   ): <E, R>(
     client: HttpClient.HttpClient.With<E, R>
-  ) => HttpClient.HttpClient.With<Added<E | Dependency.ErrorOf<O> | OperationErrors<O>>, R | Self>
+  ) => HttpClient.HttpClient.With<
+    E | Dependency.ErrorOf<O> | OperationErrors<O> | HttpClientError.HttpClientError,
+    R | Self
+  >
   <E, R, Self, Name extends string, O>(
     client: HttpClient.HttpClient.With<E, R>,
     dependency: Dependency.ServiceClass<Self, Name, O>,
     options?: DependencyOptions<O>
-  ): HttpClient.HttpClient.With<Added<E | Dependency.ErrorOf<O> | OperationErrors<O>>, R | Self>
+  ): HttpClient.HttpClient.With<
+    E | Dependency.ErrorOf<O> | OperationErrors<O> | HttpClientError.HttpClientError,
+    R | Self
+  >
 } = dual(isClientFirst, <E, R, Self, Name extends string, O>(
   client: HttpClient.HttpClient.With<E, R>,
   dependency: Dependency.ServiceClass<Self, Name, O>,
@@ -297,7 +314,7 @@ const asRequestError = (
 
 /**
  * A layer that puts a policy around the client of the context, behind the same tag, with its errors mapped as by `toRequestErrors`:
- * for code that asks for the plain `HttpClient` and cannot be changed.
+ * for code that asks for the plain `HttpClient` and cannot be changed. The policy may be one that is there, or the effect that makes it.
  *
  * @example
  * import * as HttpResilience from "@holdfast/http/HttpResilience"
@@ -312,14 +329,17 @@ const asRequestError = (
  * @since 0.1.0
  * @category layers
  */
-export const layer = <E2, EMake, RMake>(
-  policy: Effect.Effect<Policy.Policy<E2>, EMake, RMake>,
+export const layer = <E2, EMake = never, RMake = never>(
+  policy: Policy.Policy<E2> | Effect.Effect<Policy.Policy<E2>, EMake, RMake>,
   options: Options = {}
 ): Layer.Layer<HttpClient.HttpClient, EMake, HttpClient.HttpClient | RMake> =>
   Layer.effect(
     HttpClient.HttpClient,
     Effect.map(
-      Effect.all([HttpClient.HttpClient, policy]),
+      Effect.all([
+        HttpClient.HttpClient,
+        Policy.isPolicy(policy) ? Effect.succeed(policy as Policy.Policy<E2>) : policy
+      ]),
       ([client, made]) => toRequestErrors(withPolicy(client, made, options))
     )
   )

@@ -12,7 +12,19 @@ import * as Duration from "effect/Duration"
 import type * as IdempotencyKey from "./IdempotencyKey.js"
 
 /**
- * All are optional.
+ * How a policy is fitted to HTTP: how far it reaches (`until`, `bodyLimit`, the timeouts), what may be sent again (`idempotencyKey`,
+ * `replayableBody`), what a call is (`operation`, `key`, `facts`), what an answer means (`statuses`, `classify`), and what the server is
+ * told (`headers`). All are optional, and what is left out is safe: nothing is sent twice that may not be.
+ *
+ * @example
+ * import type * as HttpResilience from "@holdfast/http/HttpResilience"
+ *
+ * const options: HttpResilience.Options = {
+ *   operation: (request) => request.url.includes("/orders/") ? "GET /orders/:id" : undefined,
+ *   idempotencyKey: true,
+ *   statuses: { 423: "Retryable" },
+ *   bodyLimit: 64 * 1024
+ * }
  *
  * @since 0.1.0
  * @category models
@@ -21,7 +33,8 @@ export interface Options {
   /**
    * How far the policy reaches. `"body"` (default): until the body is read, up to `bodyLimit`; a connection that breaks off or hangs in the
    * middle of it is a failure of the attempt. `"headers"`: until the headers are there, and the body is read by the caller
-   * under `idleTimeout`. Event streams (`text/event-stream`) are handed over at their headers either way.
+   * under `idleTimeout`. Event streams (`text/event-stream`) are handed over at their headers either way; the body of an error about a
+   * status (`filterStatus`) is read inside either way, since its connection goes with the attempt.
    */
   readonly until?: "body" | "headers" | undefined
   /** The bytes of a body that are read inside the policy; the rest is read by the caller under `idleTimeout`. Default 1 MiB. */
@@ -35,7 +48,10 @@ export interface Options {
    * again only if nothing was sent, or if they carry an `idempotency-key` already.
    */
   readonly idempotencyKey?: boolean | IdempotencyKey.Options | undefined
-  /** Streams given as bodies can be run again from their beginning. Default `false`: such a request is sent once. */
+  /**
+   * A promise of yours: streams given as bodies can be run again from their beginning. Default `false`: such a request is sent once. If it
+   * is `true` and a stream cannot, an attempt after the first sends what is left of it.
+   */
   readonly replayableBody?: boolean | undefined
   /** The route template of a request, `GET /orders/:id`: a metric label, so it must not carry identifiers. Default none. */
   readonly operation?: ((request: HttpClientRequest.HttpClientRequest) => string | undefined) | undefined
@@ -43,9 +59,12 @@ export interface Options {
   readonly key?: "origin" | ((request: HttpClientRequest.HttpClientRequest) => string) | undefined
   /** Further facts about the call, over all that is found out here. A body that cannot be sent twice is not, whatever they say. */
   readonly facts?: ((request: HttpClientRequest.HttpClientRequest) => Call.Facts) | undefined
-  /** Classes of single statuses, over those of `Outcome.ofStatus`. */
+  /** Classes of single statuses, over those of `Outcome.ofStatus`. A `classify` of your own does not see them. */
   readonly statuses?: { readonly [status: number]: Outcome.Class } | undefined
-  /** Takes the place of the whole classification, `HttpFailure.make(...)`. */
+  /**
+   * Takes the place of the whole classification, `HttpFailure.make(...)`, and so of `statuses`, `longestRetryAfter` and the
+   * `retryConflict` of a key: give them to the `HttpFailure.make` of your own.
+   */
   readonly classify?: Failure.Classify | undefined
   /** Waits that a server asks for are not believed beyond this. Default 1 hour. */
   readonly longestRetryAfter?: Duration.DurationInput | undefined
@@ -86,6 +105,8 @@ const header = (value: unknown): boolean =>
 
 const keyFields: ReadonlyArray<string> = ["header", "form", "create", "methods", "retryConflict"]
 
+const headerFields: ReadonlyArray<string> = ["deadline", "attempt"]
+
 const fields: { readonly [K in keyof Required<Options>]: Test } = {
   until: ["one of \"body\", \"headers\"", (value) => value === "body" || value === "headers"],
   bodyLimit: ["a whole number of bytes, 0 or more", (value) => Number.isInteger(value) && value >= 0],
@@ -108,8 +129,10 @@ const fields: { readonly [K in keyof Required<Options>]: Test } = {
   classify: callable,
   longestRetryAfter: duration,
   headers: [
-    "false, or a record of header names",
-    (value) => value === false || record(value) && header(value.deadline) && header(value.attempt)
+    `false, or a record of ${headerFields.join(", ")}, each a name or false`,
+    (value) =>
+      value === false || record(value) &&
+        Object.entries(value).every(([field, one]) => headerFields.includes(field) && header(one))
   ]
 }
 

@@ -206,6 +206,38 @@ describe("where the policy comes from", () => {
     }
   })
 
+  it("what is no policy, and a misspelt name in a record, are refused by name", () => {
+    const { client } = scripted(200)
+    const findings = (make: () => unknown) => {
+      try {
+        make()
+      } catch (error) {
+        assert.instanceOf(error, InvalidOptions)
+        return (error as InvalidOptions).message
+      }
+      return "accepted"
+    }
+    assert.include(findings(() => HttpResilience.withPolicy(client, Timeout.make as any)), "allowed is a policy")
+    assert.include(findings(() => HttpResilience.withPolicy({} as any, client as any)(client as any)), "policy is ")
+    const headers = { dedline: "x-left" } as any
+    assert.include(
+      findings(() => HttpResilience.withPolicy(client, Policy.identity, { headers })),
+      "a record of deadline, attempt, each a name or false"
+    )
+  })
+
+  it.effect("a layer takes a policy as it is, or the effect that makes it", () =>
+    Effect.gen(function*() {
+      for (const policy of [retry(), Effect.sync(retry)]) {
+        const { client, requests } = scripted(503, 200)
+        const layered = HttpResilience.layer(policy).pipe(Layer.provide(Layer.succeed(HttpClient.HttpClient, client)))
+        const response = yield* Effect.flatMap(HttpClient.HttpClient, (given) => given.get("http://a.test/")).pipe(
+          Effect.provide(layered)
+        )
+        assert.deepStrictEqual([response.status, requests.length], [200, 2])
+      }
+    }))
+
   it.effect("facts of the caller go over what the request says", () =>
     Effect.gen(function*() {
       const { client, requests } = scripted(503, 200)
