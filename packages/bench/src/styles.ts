@@ -5,6 +5,12 @@
 import * as Effect from "effect/Effect"
 import type { Contender } from "./measure.js"
 
+/**
+ * The time limit in everybody's stack, in milliseconds: so long that none rings in a run, however busy the machine. A call that is cut, and
+ * tried again, would be another benchmark.
+ */
+export const limitMillis = 300_000
+
 export interface Operation {
   readonly title: string
   readonly effect: () => Effect.Effect<number>

@@ -5,6 +5,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
+import { limitMillis } from "../styles.js"
 import { places } from "./holdfast.js"
 
 export class CircuitIsOpen extends Data.TaggedError("CircuitIsOpen")<{}> {}
@@ -30,7 +31,7 @@ export const fiveByHand = () => {
   const semaphore = Effect.unsafeMakeSemaphore(places)
   return (self: Effect.Effect<number>): Effect.Effect<unknown, unknown> =>
     self.pipe(
-      Effect.timeout("3 seconds"),
+      Effect.timeout(limitMillis),
       Effect.retry({ schedule: exponentially, times: 2 }),
       breaker,
       semaphore.withPermits(1),

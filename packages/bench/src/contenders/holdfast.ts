@@ -10,6 +10,7 @@ import * as Policy from "@holdfast/core/Policy"
 import * as Retry from "@holdfast/core/Retry"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as Effect from "effect/Effect"
+import { limitMillis } from "../styles.js"
 
 type Apply = (self: Effect.Effect<number>) => Effect.Effect<unknown, unknown>
 
@@ -22,7 +23,7 @@ export const composed = (name: string, classify?: Failure.Classify) =>
     Effect.runSync(Bulkhead.make({ name, maxConcurrent: places })),
     Effect.runSync(CircuitBreaker.make({ name, classify })),
     Retry.make({ maxRetries: 2, classify }),
-    Timeout.make("3 seconds")
+    Timeout.make(limitMillis)
   )
 
 /** The five: the four above and a fallback outside. */

@@ -4,6 +4,7 @@
 import * as cockatiel from "cockatiel"
 import * as Mollitia from "mollitia"
 import CircuitBreaker from "opossum"
+import { limitMillis } from "../styles.js"
 import { places } from "./holdfast.js"
 
 type Operation = () => Promise<number> | number
@@ -20,7 +21,7 @@ const breakerOf = (): cockatiel.CircuitBreakerPolicy =>
 /** The parts of cockatiel, each alone. */
 export const cockatielParts = {
   timeout: (abortOnReturn: boolean) =>
-    cockatiel.timeout(3_000, { strategy: cockatiel.TimeoutStrategy.Cooperative, abortOnReturn }),
+    cockatiel.timeout(limitMillis, { strategy: cockatiel.TimeoutStrategy.Cooperative, abortOnReturn }),
   retry: (backoff: cockatiel.IBackoffFactory<any> = new cockatiel.ExponentialBackoff()) =>
     cockatiel.retry(cockatiel.handleAll, { maxAttempts: 2, backoff }),
   breaker: breakerOf,
@@ -43,7 +44,10 @@ export const cockatielNoDelay = (): Call => {
 
 /** Timeout, capacity, fallback and its own breaker: it has no retry. */
 export const opossumFour = (): Call => {
-  const breaker = new CircuitBreaker(async (operation: Operation) => operation(), { timeout: 3_000, capacity: places })
+  const breaker = new CircuitBreaker(async (operation: Operation) => operation(), {
+    timeout: limitMillis,
+    capacity: places
+  })
   breaker.fallback(() => -1)
   return (operation) => breaker.fire(operation)
 }
@@ -69,7 +73,7 @@ export const mollitiaFive = (slidingWindowSize?: number): Call => {
         new Mollitia.Bulkhead({ concurrentSize: places, queueSize: 0 }),
         new Mollitia.SlidingCountBreaker(slidingWindowSize === undefined ? {} : { slidingWindowSize }),
         new Mollitia.Retry({ attempts: 2, interval: 200 }),
-        new Mollitia.Timeout({ delay: 3_000 })
+        new Mollitia.Timeout({ delay: limitMillis })
       ]
     }
   })

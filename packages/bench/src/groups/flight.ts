@@ -1,11 +1,13 @@
+import * as Policy from "@holdfast/core/Policy"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { fiveByHand } from "../contenders/effects.js"
-import { five, standard } from "../contenders/holdfast.js"
+import { five } from "../contenders/holdfast.js"
 import { cockatielFive, opossumFour } from "../contenders/promises.js"
 import type { Figures, Group, Result } from "../Group.js"
 import { collectAll, cpuMicros, heldBytes } from "../measure.js"
 import { median } from "../statistics.js"
+import { limitMillis } from "../styles.js"
 
 /** Calls that hang until somebody releases them all. */
 class Latch {
@@ -56,8 +58,13 @@ const subjects = (latch: Latch, count: number): ReadonlyArray<Subject> => {
   const always = [
     ofEffect("bare fiber", (self) => self),
     ofEffect("five", five(`five ${count}`)),
-    ofEffect("standard", standard(`standard ${count}`)),
-    ofEffect("Effect.timeout", Effect.timeout("1 minute"))
+    ofEffect(
+      "standard",
+      Effect.runSync(
+        Policy.standard(`standard ${count}`, { totalTimeout: 2 * limitMillis, attemptTimeout: limitMillis })
+      )
+    ),
+    ofEffect("Effect.timeout", Effect.timeout(limitMillis))
   ]
   return count > 10_000 ? always : [
     ...always,

@@ -47,8 +47,8 @@ const parts = (): Readonly<Record<string, ReadonlyArray<Contender>>> => {
   const flexible = new RateLimiterMemory({ points: endless, duration: 3600 })
   return {
     timeout: [
-      ofEffect("holdfast", Timeout.make("3 seconds")),
-      ofEffect("Effect.timeout", Effect.timeout("3 seconds")),
+      ofEffect("holdfast", Timeout.make(styles.limitMillis)),
+      ofEffect("Effect.timeout", Effect.timeout(styles.limitMillis)),
       ofPromise("cockatiel", (operation) => theirs.timeout.execute(operation)),
       ofPromise("cockatiel, abortOnReturn false", (operation) => theirs.kept.execute(operation))
     ],
