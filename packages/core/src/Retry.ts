@@ -208,7 +208,7 @@ class RetryRepeater implements Repeater {
     const asked = outcome.retryAfter === undefined ? 0 : Duration.toMillis(outcome.retryAfter)
     const delay = Math.max(backoff, asked)
     const now = frame.alarms.now()
-    if (delay >= frame.callState.deadline - now && frame.callState.deadline < Infinity) {
+    if (delay >= frame.deadline - now && frame.deadline < Infinity) {
       return this.giveUp(frame, "deadline", outcome)
     }
     if (asked > this.maxRetryAfterMillis) {

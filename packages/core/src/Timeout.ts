@@ -82,8 +82,9 @@ const timedOut = Failure.stackless(TimedOut)
  */
 export interface Options {
   /**
-   * `"attempt"` (default) bounds what is inside the policy at this place; `"total"`, as the outermost limit of a policy, also
-   * tells it to the effect as its `Deadline`, so that policies further in and other services can see how long is left.
+   * `"attempt"` (default) bounds what is inside the policy at this place; `"total"`, as the outermost limit of a policy with no
+   * retry outside it, also tells it to the effect as its `Deadline`, so that policies further in and other services can see how long is
+   * left.
    */
   readonly scope?: "attempt" | "total" | undefined
   /**

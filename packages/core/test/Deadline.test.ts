@@ -97,6 +97,42 @@ describe("Deadline", () => {
       assert.deepStrictEqual(yield* left, Option.none(), "also after a failure")
     }))
 
+  it.effect("it is told behind a step of the user's own too, and put back as it was", () =>
+    Effect.gen(function*() {
+      const own = Policy.make("own", Effect.withSpan("call"))
+      const total = Timeout.make("2 seconds", { scope: "total" })
+      const bulkhead = yield* Bulkhead.make({ name: "own", maxConcurrent: 1 })
+      for (const policy of [total, Policy.compose(own, total), Policy.compose(bulkhead, own, total)]) {
+        const [inside, after] = yield* Effect.all([policy(left), left]).pipe(Deadline.within("5 seconds"))
+        assert.deepStrictEqual([inside, after], [Option.some(2_000), Option.some(5_000)])
+      }
+      const patient = Retry.make({ maxRetries: 3, schedule: Backoff.constant("5 seconds", { jitter: "none" }) })
+      const { exit, took } = yield* timed(Effect.fail(new Busy()).pipe(Policy.compose(own, total, patient)))
+      assert.deepStrictEqual([Exit.isFailure(exit), took], [true, 0], "no delay of 5 s fits into 2 s")
+    }))
+
+  it.effect("two runs of what is inside a step of the user's own have each their own", () =>
+    Effect.gen(function*() {
+      const twice = Policy.make("twice", (effect) => Effect.zipLeft(effect, Effect.delay(effect, "1 second")))
+      const seen: Array<number> = []
+      const look = Effect.map(left, (found) => seen.push(Option.getOrElse(found, () => -1)))
+      yield* timed(look.pipe(Policy.compose(twice, Timeout.make("2 seconds", { scope: "total" }))))
+      assert.deepStrictEqual(seen, [2_000, 2_000])
+    }))
+
+  it.effect("one that is set inside a policy holds for what is inside it: retries, limits and waits", () =>
+    Effect.gen(function*() {
+      const soon = Policy.make("soon", Deadline.within("50 millis"))
+      const retry = Retry.make({ maxRetries: 3, schedule: Backoff.constant("300 millis", { jitter: "none" }) })
+      const outer = Timeout.make("10 seconds", { scope: "total" })
+      for (const policy of [Policy.compose(soon, retry), Policy.compose(outer, soon, retry)]) {
+        const { exit, took } = yield* timed(Effect.fail(new Busy()).pipe(policy))
+        assert.deepStrictEqual([Exit.isFailure(exit), took], [true, 0])
+      }
+      const { took } = yield* timed(Effect.never.pipe(Policy.compose(outer, soon, Timeout.make("1 second"))))
+      assert.strictEqual(took, 50)
+    }))
+
   it.effect("cuts a timeout to what is left", () =>
     Effect.gen(function*() {
       const { exit, took } = yield* timed(

@@ -4,7 +4,6 @@
 import type * as Exit from "effect/Exit"
 import type * as HashSet from "effect/HashSet"
 import type * as Call from "../Call.js"
-import type * as Deadline from "../Deadline.js"
 import type * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
 
@@ -34,8 +33,6 @@ export class CallState {
   cutFromOutside = false
   /** The outcome of the last attempt that ended by itself. */
   lastOutcome: Outcome.Outcome | undefined = undefined
-  /** Milliseconds of the clock; Infinity without a deadline. */
-  deadline = Infinity
   /** Whoever waits within this call can be woken before its time, even where it cannot be interrupted. */
   sleeper: Sleeper | undefined = undefined
   /** The attempts are counted by a policy further in, as `Policy.keyed` does it. */
@@ -47,15 +44,9 @@ export class CallState {
   /** A listener threw: it is logged once per call. */
   listenerThrew = false
   readonly listeners: HashSet.HashSet<ResilienceEvent.Listener>
-  /** The deadline that came with the fiber, to be put back. */
-  readonly inherited: Deadline.Deadline | undefined
 
-  constructor(
-    listeners: HashSet.HashSet<ResilienceEvent.Listener>,
-    inherited: Deadline.Deadline | undefined
-  ) {
+  constructor(listeners: HashSet.HashSet<ResilienceEvent.Listener>) {
     this.listeners = listeners
-    this.inherited = inherited
   }
 
   /** Does anybody listen? Without listeners no event is built. */

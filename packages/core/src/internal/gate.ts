@@ -42,6 +42,8 @@ export interface Passage {
   readonly admitted: number
   /** The end, as the gate that is leaving sees it. */
   readonly exit: Exit.Exit<unknown, unknown>
+  /** By when the answer is worth something here, in milliseconds of the clock; Infinity without a deadline. */
+  readonly deadline: number
   /** The alarm of the region was set nearer than its limit, by a deadline from outside. */
   readonly inherited: boolean
   /** The attempt that this passage belongs to, 0 outside the retry. */

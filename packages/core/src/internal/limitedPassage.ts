@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as FiberId from "effect/FiberId"
-import type * as FiberRefs from "effect/FiberRefs"
+import * as FiberRefs from "effect/FiberRefs"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Alarm from "../Alarm.js"
 import type * as Call from "../Call.js"
@@ -76,13 +76,13 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
   limit(slot: number, millis: number, total: boolean): boolean {
     const state = this.callState
     let at = this.now + millis
-    if (state.deadline < at) {
+    if (this.deadline < at) {
       if (!this.isCovered()) {
-        at = state.deadline
+        at = this.deadline
         this.inherited = true
       }
-    } else if (total && this.parent === undefined) {
-      state.deadline = at
+    } else if (total && this.attempt === 0 && !this.isCovered()) {
+      this.deadline = at
       this.tellsDeadline = true
     }
     if (at <= this.now) {
@@ -123,7 +123,7 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
   }
 
   private get told(): Deadline.Deadline | undefined {
-    return this.tellsDeadline ? { at: this.callState.deadline, alarms: this.alarms } : undefined
+    return this.tellsDeadline ? { at: this.deadline, alarms: this.alarms } : undefined
   }
 
   /** From here on the limit interrupts the caller's own fiber, if it can: else the body needs a fiber of its own. */
@@ -169,7 +169,7 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
         releaseForks(this.fiber, this.forkScope)
       }
       if (this.tellsDeadline) {
-        setFiberRef(this.fiber, Deadline.current, this.callState.inherited)
+        setFiberRef(this.fiber, Deadline.current, FiberRefs.getOrDefault(this.refs.before, Deadline.current))
       }
     }
     if (this.interruptor !== undefined) {

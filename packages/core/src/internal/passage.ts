@@ -56,6 +56,9 @@ export abstract class CallPassage extends Matched implements Passage {
   protected limitSlot = -1
   /** -1 until the alarm rang, then how late it did, in milliseconds. */
   rang = -1
+  deadline: number
+  /** A step of the user's own between this passage and the one around it has brought the deadline nearer. */
+  private nearer = false
   /** The alarm was set nearer than the limit, by a deadline from outside. */
   inherited = false
 
@@ -75,15 +78,19 @@ export abstract class CallPassage extends Matched implements Passage {
       this.now = this.admitted = this.alarms.now()
     }
     if (parent === undefined) {
-      const inherited = fiber.getFiberRef(Deadline.current)
-      const state = new CallState(fiber.getFiberRef(ResilienceEvent.listeners), inherited)
-      if (inherited !== undefined) {
-        state.deadline = Deadline.instantFor(inherited, this.alarms)
-      }
-      this.callState = state
+      this.deadline = Deadline.instantFor(fiber.getFiberRef(Deadline.current), this.alarms)
+      this.callState = new CallState(fiber.getFiberRef(ResilienceEvent.listeners))
       this.attempt = 0
       this.sendsBefore = 0
     } else {
+      this.deadline = parent.deadline
+      if (!direct && this.alarms === parent.alarms) {
+        const told = Deadline.instantFor(fiber.getFiberRef(Deadline.current), this.alarms)
+        if (told < this.deadline) {
+          this.deadline = told
+          this.nearer = true
+        }
+      }
       this.callState = parent.callState
       this.attempt = parent.callState.attempts
       this.sendsBefore = parent.callState.sends
@@ -105,12 +112,7 @@ export abstract class CallPassage extends Matched implements Passage {
 
   /** A limit of this policy around this region rings for what is inside as well. */
   protected isCovered(): boolean {
-    for (let frame = this.parent; frame !== undefined; frame = frame.parent) {
-      if (frame.limitSlot >= 0) {
-        return true
-      }
-    }
-    return false
+    return !this.nearer && this.parent !== undefined && (this.parent.limitSlot >= 0 || this.parent.isCovered())
   }
 
   /** The outcome of the end as this classifier sees it. */
@@ -208,12 +210,12 @@ export abstract class CallPassage extends Matched implements Passage {
    * gate needs no such care: it wakes whoever waits.
    */
   waitLimit(): number {
-    return this.limitSlot >= 0 || this.isCovered() ? Infinity : this.callState.deadline - this.now
+    return this.limitSlot >= 0 || this.isCovered() ? Infinity : this.deadline - this.now
   }
 
   /** Milliseconds until the deadline of the call. */
   remaining(): number {
-    return this.callState.deadline - this.now
+    return this.deadline - this.now
   }
 
   describe(): Call.Call {
@@ -221,7 +223,7 @@ export abstract class CallPassage extends Matched implements Passage {
     const { inner } = state
     const attempt = inner === undefined ? Math.max(1, state.attempts) : inner.attempt
     const maxAttempts = inner === undefined ? state.maxAttempts : inner.maxAttempts
-    const deadline = state.deadline === Infinity ? undefined : state.deadline
+    const deadline = this.deadline === Infinity ? undefined : this.deadline
     const { dependency } = this.region
     const last = state.described
     if (
@@ -281,7 +283,7 @@ export abstract class CallPassage extends Matched implements Passage {
         outcome,
         duration,
         attempts: this.callState.sends > 0 ? Math.max(1, this.callState.attempts) : 0,
-        limited: this.callState.limited || this.callState.deadline < Infinity
+        limited: this.callState.limited || this.deadline < Infinity
       })
     }
   }
