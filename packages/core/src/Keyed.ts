@@ -124,7 +124,7 @@ export const make = <E, R, RMake = never>(options: Options<E, R, RMake>): Effect
         const kept = entries.get(key)
         if (kept !== undefined && now - kept.usedAt < idleMillis) {
           touch(key, kept, now)
-          return kept.policy.run(next, frame.facts)
+          return Step.within(kept.policy, next, frame)
         }
         const built = Effect.locally(Effect.provide(options.make(key), context), twinsAllowed, true)
         return Effect.flatMap(built, (policy) => {
@@ -132,7 +132,7 @@ export const make = <E, R, RMake = never>(options: Options<E, R, RMake>): Effect
           const entry = entries.get(key)
           const used = entry !== undefined && entry !== kept ? entry : { policy, usedAt: now }
           touch(key, used, now)
-          return used.policy.run(next, frame.facts)
+          return Step.within(used.policy, next, frame)
         })
       }
     }

@@ -269,7 +269,7 @@ class Repetition implements Alarm.Entry, Sleeper {
         return
       }
       this.resume = resume
-      this.passage.callState.sleeper ??= this
+      this.passage.callState.sleeps(this)
       this.passage.alarms.schedule(this, now + delay, now)
       return Effect.sync(() => this.rise())
     }))
@@ -277,9 +277,7 @@ class Repetition implements Alarm.Entry, Sleeper {
 
   private rise(): void {
     this.passage.alarms.cancel(this)
-    if (this.passage.callState.sleeper === this) {
-      this.passage.callState.sleeper = undefined
-    }
+    this.passage.callState.rises(this)
   }
 
   ring(): void {

@@ -9,8 +9,9 @@ import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import type * as Types from "effect/Types"
 import * as Call from "./Call.js"
 import * as Failure from "./Failure.js"
+import type { Around } from "./internal/callState.js"
 import { Entrance, type Protected } from "./internal/frame.js"
-import type { FaultPlace, Gate, Link, Part, Region, Step } from "./internal/gate.js"
+import type { FaultPlace, Gate, Link, Next, Part, Passage, Region, Step } from "./internal/gate.js"
 import type { AnyEffect } from "./internal/runtime.js"
 import { asEffect } from "./internal/runtime.js"
 
@@ -99,6 +100,9 @@ export type TypeId = typeof TypeId
 /** The parts hide behind this key: in public, `steps` is the description. */
 const PartsId: unique symbol = Symbol.for("@holdfast/core/Policy/parts")
 
+/** How a policy is entered from within another one. */
+const WithinId: unique symbol = Symbol.for("@holdfast/core/Policy/within")
+
 /**
  * A function from effect to effect that carries its own description. It adds `E` to the errors and `R` to the requirements of
  * what it protects, and never changes the value.
@@ -133,14 +137,15 @@ export interface Policy<out E = never, out R = never> extends Pipeable {
 export const policy = <E = never, R = never>(parts: ReadonlyArray<Part>): Policy<E, R> => {
   const link = compile(parts)
   const identity = parts.length === 0
-  const enter = (effect: Protected, facts: Call.Facts): AnyEffect =>
-    asEffect(new Entrance(link, effect, facts, undefined))
+  const enter = (effect: Protected, facts: Call.Facts, outer?: Around): AnyEffect =>
+    asEffect(new Entrance(link, effect, facts, undefined, outer))
   const withFacts = (facts: Call.Facts) => (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, facts)
   const self: any = (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, Call.none)
   const steps = Object.freeze(parts.map((part) => part.step))
   const fixed = {
     [TypeId]: { _E: (_: never) => _, _R: (_: never) => _ },
     [PartsId]: parts,
+    [WithinId]: enter,
     steps,
     with: withFacts,
     run: (attempt: (call: Call.Call) => AnyEffect, facts: Call.Facts = Call.none) => enter(attempt, facts),
@@ -169,6 +174,15 @@ export const fromFunction = <E, R>(
     step: { kind: "Custom", policy: name, dependency: undefined, settings: {} },
     wrap: (_, next) => f(suspend(() => next()))
   }])
+
+/**
+ * Runs what is behind a passage under one more policy, which has a call of its own, with attempts of its own. The limits around the
+ * passage are around that call too.
+ *
+ * @internal
+ */
+export const within = (self: Policy<any, any>, next: Next, passage: Passage): AnyEffect =>
+  (self as any)[WithinId](next, passage.facts, passage)
 
 /**
  * @internal

@@ -1,10 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Backoff from "@holdfast/core/Backoff"
+import * as Bulkhead from "@holdfast/core/Bulkhead"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as Failure from "@holdfast/core/Failure"
 import * as Keyed from "@holdfast/core/Keyed"
 import * as Policy from "@holdfast/core/Policy"
+import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import * as Retry from "@holdfast/core/Retry"
+import * as Timeout from "@holdfast/core/Timeout"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/TestClock"
+
+class Busy extends Failure.Retryable("Busy")<{}> {}
 
 const perTenant = (options: { readonly capacity: number; readonly idle?: string }) => {
   const built: Array<string> = []
@@ -111,5 +120,89 @@ describe("Keyed", () => {
       for (const field of ["name", "make", "capacity", "idle"]) {
         assert.include(String(exit), field)
       }
+    }))
+})
+
+describe("limits and retries around a keyed policy", () => {
+  const keyed = (make: () => Effect.Effect<Policy.Policy<any>>) => Policy.keyed({ name: "keyed", capacity: 5, make })
+
+  for (const scope of ["total", "attempt"] as const) {
+    it.effect(`a breaker by key counts what a limit around it cuts, and trips on a dependency that hangs (${scope})`, () =>
+      Effect.gen(function*() {
+        let breaker: CircuitBreaker.CircuitBreaker | undefined
+        const policy = Policy.compose(
+          Timeout.make("30 millis", { scope }),
+          yield* keyed(() =>
+            Effect.tap(CircuitBreaker.make({ name: "hung", tripPolicy: CircuitBreaker.consecutive(2) }), (made) => {
+              breaker = made
+            })
+          )
+        )
+        for (let call = 0; call < 2; call++) {
+          const fiber = yield* Effect.fork(Effect.exit(Effect.never.pipe(policy)))
+          yield* TestClock.adjust("30 millis")
+          assert.isTrue(Exit.isFailure(yield* Fiber.join(fiber)))
+        }
+        assert.strictEqual((yield* breaker!.state.get)._tag, "Open")
+      }))
+  }
+
+  it.effect("a probe makes one attempt, though the retry stands inside the keyed policy", () =>
+    Effect.gen(function*() {
+      let sent = 0
+      const tripPolicy = CircuitBreaker.consecutive(2)
+      const policy = Policy.compose(
+        yield* keyed(() => CircuitBreaker.make({ name: "probed", tripPolicy, openDuration: "1 second" })),
+        Retry.make({ maxRetries: 2, schedule: Backoff.none })
+      )
+      const call = Effect.suspend(() => {
+        sent++
+        return Effect.fail(new Busy())
+      }).pipe(policy, Effect.exit)
+      yield* call
+      yield* call
+      assert.strictEqual(sent, 6)
+      yield* TestClock.adjust("2 seconds")
+      yield* call
+      assert.strictEqual(sent, 7)
+    }))
+
+  it.effect("a limit around it ends its waits, for a caller too that cannot be interrupted", () =>
+    Effect.gen(function*() {
+      const bulkhead = yield* Bulkhead.make({ name: "held", maxConcurrent: 1, maxQueue: 1 })
+      yield* Effect.fork(Effect.never.pipe(bulkhead))
+      yield* Effect.yieldNow()
+      const retry = Retry.make({ maxRetries: 3, schedule: Backoff.constant("400 millis", { jitter: "none" }) })
+      for (const inner of [bulkhead, retry]) {
+        let sent = 0
+        const policy = Policy.compose(Timeout.make("50 millis"), yield* keyed(() => Effect.succeed(inner)))
+        const call = Effect.suspend(() => {
+          sent++
+          return Effect.fail(new Busy())
+        })
+        const fiber = yield* Effect.fork(Effect.uninterruptible(Effect.exit(call.pipe(policy))))
+        yield* TestClock.adjust("50 millis")
+        const exit = yield* Fiber.join(fiber)
+        assert.include(JSON.stringify(exit), "TimedOut", inner === retry ? "retry" : "bulkhead")
+        assert.strictEqual(sent, inner === retry ? 1 : 0)
+      }
+    }))
+
+  it.effect("a call is told once, by the policy that knows whom it was to", () =>
+    Effect.gen(function*() {
+      const told: Array<string> = []
+      const policy = Policy.compose(
+        Timeout.make("1 second", { scope: "total" }),
+        yield* Policy.keyed({ name: "keyed", capacity: 5, make: (key) => Policy.standard(key) })
+      )
+      yield* Effect.succeed(1).pipe(
+        policy.with({ key: "tenant" }),
+        ResilienceEvent.listen((event) => {
+          if (event._tag === "CallEnded" || event._tag === "AttemptEnded") {
+            told.push(`${event._tag} ${event.call.dependency}`)
+          }
+        })
+      )
+      assert.deepStrictEqual(told, ["AttemptEnded tenant", "CallEnded tenant"])
     }))
 })

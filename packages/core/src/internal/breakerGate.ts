@@ -105,8 +105,8 @@ export class BreakerGate implements Gate {
     frame.slots[slot] = ticket
     if (isProbe(ticket)) {
       // A dry run changes nothing for the caller, the number of its attempts included.
-      if (frame.attempt === 0 && !this.dryRun) {
-        frame.callState.probe = true
+      if (!this.dryRun) {
+        frame.admittedAsProbe()
       }
     } else if (this.dryRun && machine.state._tag !== "Closed" && machine.state._tag !== "Disabled") {
       this.tellRejection(frame)

@@ -18,6 +18,16 @@ export interface Sleeper {
   wake(exit: Exit.Exit<never, unknown>): void
 }
 
+/**
+ * The passage of another call around this one.
+ *
+ * @internal
+ */
+export interface Around {
+  readonly callState: CallState
+  admittedAsProbe(): void
+}
+
 /** @internal */
 export class CallState {
   /** Attempts started so far. */
@@ -35,6 +45,8 @@ export class CallState {
   lastOutcome: Outcome.Outcome | undefined = undefined
   /** Whoever waits within this call can be woken before its time, even where it cannot be interrupted. */
   sleeper: Sleeper | undefined = undefined
+  /** The passage of the call around this one, where the policy is one that `Policy.keyed` keeps: its limits ring for what is in here too. */
+  outer: Around | undefined = undefined
   /** The attempts are counted by a policy further in, as `Policy.keyed` does it. */
   inner: Call.Call | undefined = undefined
   /** The call as it was described last: most events of one call are about the same attempt. */
@@ -47,6 +59,20 @@ export class CallState {
 
   constructor(listeners: HashSet.HashSet<ResilienceEvent.Listener>) {
     this.listeners = listeners
+  }
+
+  /** Somebody waits within this call, and within those around it. */
+  sleeps(sleeper: Sleeper): void {
+    this.sleeper ??= sleeper
+    this.outer?.callState.sleeps(sleeper)
+  }
+
+  /** The wait is over. */
+  rises(sleeper: Sleeper): void {
+    if (this.sleeper === sleeper) {
+      this.sleeper = undefined
+    }
+    this.outer?.callState.rises(sleeper)
   }
 
   /** Does anybody listen? Without listeners no event is built. */

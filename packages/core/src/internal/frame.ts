@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Call from "../Call.js"
-import type { Sleeper } from "./callState.js"
+import type { Around, Sleeper } from "./callState.js"
 import { type Border, type Link, type Loop, type Region, stands } from "./gate.js"
 import { betweenAttempts, entering, leaving, LimitedPassage, running, waitingAtGate } from "./limitedPassage.js"
 import { type AnyEffect, type AnyFiber, asEffect, currentFiber, goOn, Masked } from "./runtime.js"
@@ -29,15 +29,27 @@ export class Entrance extends Masked {
   private readonly effect: Protected
   private readonly facts: Call.Facts
   private readonly parent: Frame | undefined
-  constructor(region: Region, effect: Protected, facts: Call.Facts, parent: Frame | undefined) {
+  private readonly outer: Around | undefined
+  constructor(
+    region: Region,
+    effect: Protected,
+    facts: Call.Facts,
+    parent: Frame | undefined,
+    outer?: Around
+  ) {
     super()
+    this.outer = outer
     this.region = region
     this.effect = effect
     this.facts = facts
     this.parent = parent
   }
   begin(flags: RuntimeFlags.RuntimeFlags): AnyEffect {
-    return new Frame(this.region, this.effect, this.facts, this.parent, false, currentFiber(), flags).enterFrom(0)
+    const frame = new Frame(this.region, this.effect, this.facts, this.parent, false, currentFiber(), flags)
+    if (this.outer !== undefined) {
+      frame.callState.outer = this.outer
+    }
+    return frame.enterFrom(0)
   }
 }
 
@@ -143,7 +155,7 @@ export class Frame extends LimitedPassage implements Sleeper {
 
   private waitAtGate(): AnyEffect {
     this.phase = waitingAtGate
-    this.callState.sleeper ??= this
+    this.callState.sleeps(this)
     const wait = Effect.async<unknown, unknown>((resume) => {
       if (this.woken !== undefined) {
         resume(this.woken)
@@ -170,9 +182,7 @@ export class Frame extends LimitedPassage implements Sleeper {
     this.phase = entering
     this.resume = undefined
     this.woken = undefined
-    if (this.callState.sleeper === this) {
-      this.callState.sleeper = undefined
-    }
+    this.callState.rises(this)
   }
 
   /** `read`: as in `insideEnded`. */

@@ -65,6 +65,8 @@ export interface Passage {
   isCut(): boolean
   /** How long a wait at a gate may take for the sake of a deadline from outside, in milliseconds. */
   waitLimit(): number
+  /** The call was admitted as a probe, before the first of its attempts: it makes no other. */
+  admittedAsProbe(): void
   /** Milliseconds until the deadline of the call. */
   remaining(): number
   /** A number from [0, 1) of the fiber's own random source. */

@@ -101,8 +101,13 @@ export abstract class CallPassage extends Matched implements Passage {
   abstract restore(effect: AnyEffect): AnyEffect
   abstract wake(exit: Exit.Exit<unknown, unknown>): void
 
+  /** The passage around this one: in this policy, or in the one that keeps it by key. */
+  private get around(): CallPassage | undefined {
+    return this.parent ?? this.callState.outer as CallPassage | undefined
+  }
+
   protected isAround(passage: unknown): boolean {
-    for (let frame = passage as CallPassage | undefined; frame !== undefined; frame = frame.parent) {
+    for (let frame = passage as CallPassage | undefined; frame !== undefined; frame = frame.around) {
       if (frame === this) {
         return true
       }
@@ -112,7 +117,9 @@ export abstract class CallPassage extends Matched implements Passage {
 
   /** A limit of this policy around this region rings for what is inside as well. */
   protected isCovered(): boolean {
-    return !this.nearer && this.parent !== undefined && (this.parent.limitSlot >= 0 || this.parent.isCovered())
+    const { around } = this
+    return !this.nearer && around !== undefined && around.deadline <= this.deadline &&
+      (around.limitSlot >= 0 || around.isCovered())
   }
 
   /** The outcome of the end as this classifier sees it. */
@@ -163,7 +170,7 @@ export abstract class CallPassage extends Matched implements Passage {
     if (this.rang >= 0 && this.limitSlot < slot) {
       return this
     }
-    for (let frame = this.parent; frame !== undefined; frame = frame.parent) {
+    for (let frame = this.around; frame !== undefined; frame = frame.around) {
       if (frame.rang >= 0) {
         return frame
       }
@@ -197,7 +204,7 @@ export abstract class CallPassage extends Matched implements Passage {
 
   /** Did a limit of this policy ring for what this frame runs? */
   isCut(): boolean {
-    return this.rang >= 0 || this.parent?.isCut() === true
+    return this.rang >= 0 || this.around?.isCut() === true
   }
 
   /** Was the protected effect started within this passage? */
@@ -211,6 +218,13 @@ export abstract class CallPassage extends Matched implements Passage {
    */
   waitLimit(): number {
     return this.limitSlot >= 0 || this.isCovered() ? Infinity : this.deadline - this.now
+  }
+
+  admittedAsProbe(): void {
+    if (this.attempt === 0) {
+      this.callState.probe = true
+      this.callState.outer?.admittedAsProbe()
+    }
   }
 
   /** Milliseconds until the deadline of the call. */
@@ -268,6 +282,10 @@ export abstract class CallPassage extends Matched implements Passage {
   }
 
   protected tellEnd(): void {
+    if (this.callState.inner !== undefined && this.region.dependency === undefined) {
+      // A policy further in, one of many by key, has told it, and knows whom the call was to.
+      return
+    }
     const end = this.now
     const duration = Duration.millis(Math.max(0, end - this.admitted + this.waited))
     // As the gates saw it, where one of them asked.
