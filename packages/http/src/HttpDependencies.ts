@@ -179,6 +179,7 @@ export const make = <E = never, R = never>(
 
 /**
  * `GET /health/dependencies` for an `HttpLayerRouter`. It names what stands behind the service: do not show it to strangers.
+ * On another path it is a request like any other to the middleware of this package, unless their `exempt` knows it.
  *
  * @since 0.1.0
  * @category layers

@@ -63,7 +63,7 @@ export interface Options {
   readonly announce?: Duration.DurationInput | undefined
   /** `Retry-After` of refused requests. Default 1 second: another server is there. */
   readonly retryAfter?: Duration.DurationInput | undefined
-  /** Requests that are answered to the end. Default: `/health` and all below it. */
+  /** Requests that are answered to the end. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
   readonly exempt?: ((request: HttpServerRequest.HttpServerRequest) => boolean) | undefined
 }
 

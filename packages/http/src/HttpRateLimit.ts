@@ -54,7 +54,7 @@ export interface Options extends RateLimiter.Rate {
   readonly tierOf?: ((request: Request) => string | undefined) | undefined
   /** What a request costs; 0 is free. Default 1. */
   readonly cost?: number | ((request: Request) => number) | undefined
-  /** Requests that are not limited. Default: `/health` and all below it. */
+  /** Requests that are not limited. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
   readonly exempt?: ((request: Request) => boolean) | undefined
   /** The longest wait for a turn, in order. Default 0: refuse at once. */
   readonly maxWait?: Duration.DurationInput | undefined

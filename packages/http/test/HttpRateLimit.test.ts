@@ -24,6 +24,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import * as Http from "node:http"
 import * as v8 from "node:v8"
 import * as vm from "node:vm"
 
@@ -205,6 +206,43 @@ describe("HttpRateLimit", () => {
         const answer = yield* send(path)
         assert.strictEqual(answer.status, 200)
         assert.deepStrictEqual(written(answer.headers), {})
+      }
+    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+
+  it.scopedLive("limits what only looks like a health check", () =>
+    Effect.gen(function*() {
+      const limit = yield* HttpRateLimit.make({ rate: 1, per: "1 hour", key: (request) => request.originalUrl })
+      yield* HttpServer.serveEffect(limit.middleware(hello))
+      const { address } = yield* HttpServer.HttpServer
+      // A client of its own: the one of the platform resolves the dots before it sends them.
+      const limited = (path: string, method = "GET") =>
+        Effect.async<boolean>((resume) => {
+          Http.request({ port: (address as HttpServer.TcpAddress).port, path, method, agent: false }, (answer) => {
+            answer.resume()
+            resume(Effect.succeed("ratelimit" in answer.headers))
+          }).end()
+        })
+      for (
+        const path of [
+          "/health/../z",
+          "/health/%2e%2e/z",
+          "/health/dependencies/../../z",
+          "/health%2f..%2fz",
+          "/health/..\\z",
+          "/health#/../z",
+          "/health/orders",
+          "/health/",
+          "//health",
+          "/Health",
+          "/health;a"
+        ]
+      ) {
+        assert.isTrue(yield* limited(path), path)
+      }
+      assert.isTrue(yield* limited("/health", "POST"))
+      for (const path of ["/health", "/health?a=/../z", "/health/dependencies"]) {
+        assert.isFalse(yield* limited(path), path)
+        assert.isFalse(yield* limited(path, "HEAD"), path)
       }
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
 
