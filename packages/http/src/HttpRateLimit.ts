@@ -23,12 +23,11 @@ import * as RateLimiter from "@holdfast/core/RateLimiter"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as ClientAddress from "./ClientAddress.js"
 import * as HttpProblem from "./HttpProblem.js"
 import { isHealthCheck } from "./internal/healthPaths.js"
 import { LimitedKeys } from "./internal/limitedKeys.js"
-import { checkRateLimit, type Numbers } from "./internal/rateLimitOptions.js"
+import { checkRateLimit, checkRoute, type Numbers } from "./internal/rateLimitOptions.js"
+import { costReader, keyReader } from "./internal/rateLimitUse.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -40,10 +39,10 @@ export interface Options extends RateLimiter.Rate {
   /** Names the limit in the structured fields, events, metrics and logs. Printable ASCII. Default `default`. */
   readonly name?: string | undefined
   /**
-   * Whose rate a request uses. Default: the client's address, of IPv6 its /64 network. It is kept in memory, 256 characters of it, and
-   * shown in logs and events: not a secret, or hide it with `showKey`.
+   * Whose rate a request uses. Default, and where it says `undefined`: the client's address, of IPv6 its /64 network. It is kept in
+   * memory, 256 characters of it, and shown in logs and events: not a secret, or hide it with `showKey`.
    */
-  readonly key?: ((request: Request) => string) | undefined
+  readonly key?: ((request: Request) => string | undefined) | undefined
   /** For the default key: how many proxies of yours stand before the server, as in `ClientAddress`. Default 0. */
   readonly trustedProxies?: number | undefined
   /** The most keys that are remembered, per tier; the one least recently used goes first and starts full again. Default 100,000. */
@@ -52,7 +51,7 @@ export interface Options extends RateLimiter.Rate {
   readonly tiers?: { readonly [tier: string]: RateLimiter.Rate } | undefined
   /** Which tier a request has; an unknown name means the default rate. */
   readonly tierOf?: ((request: Request) => string | undefined) | undefined
-  /** What a request costs; 0 is free. Default 1. */
+  /** What a request costs; 0 is free. Default 1, and so is what a function says that is no finite number of 0 or more. */
   readonly cost?: number | ((request: Request) => number) | undefined
   /** Requests that are not limited. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
   readonly exempt?: ((request: Request) => boolean) | undefined
@@ -284,13 +283,9 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
     for (const [name, rate] of Object.entries(options.tiers ?? {})) {
       tiers.set(name, yield* limitOf(name, rate, options, read))
     }
-    const clientOf = ClientAddress.make({ trustedProxies: options.trustedProxies })
-    const keyOf = options.key ??
-      ((request: Request) =>
-        Option.getOrElse(Option.flatMap(clientOf(request), ClientAddress.network), () => "unknown"))
+    const keyOf = keyReader(options)
     const exempt = options.exempt ?? isHealthCheck
-    const { cost } = options
-    const costOf = typeof cost === "function" ? cost : () => cost ?? 1
+    const costOf = costReader(options, read.name)
     const show = options.showKey ?? ((key: string) => key.slice(0, 64))
 
     const sketch = new LimitedKeys(followed)
@@ -338,18 +333,20 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
       )
     }
 
-    const at =
-      (route: { readonly cost?: number | undefined; readonly operation?: string | undefined }) =>
-      <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E, R> => {
-          const cost = exempt(request) ? 0 : route.cost ?? costOf(request)
-          if (cost === 0) {
-            return app
-          }
-          const use = { key: keyOf(request), tier: options.tierOf?.(request), cost, operation: route.operation }
-          return Effect.flatMap(take(use), (decision): HttpApp.Default<E, R> =>
-            decision.allowed ? Effect.zipRight(announce(decision), app) : Effect.succeed(response(decision)))
-        })
+    const at = (route: { readonly cost?: number | undefined; readonly operation?: string | undefined }) => {
+      checkRoute(route)
+      const ofRoute = route.cost === undefined ? costOf : costReader({ cost: route.cost }, read.name)
+      return <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E, R> =>
+          exempt(request) ? app : Effect.flatMap(ofRoute(request), (cost): HttpApp.Default<E, R> => {
+            if (cost === 0) {
+              return app
+            }
+            const use = { key: keyOf(request), tier: options.tierOf?.(request), cost, operation: route.operation }
+            return Effect.flatMap(take(use), (decision): HttpApp.Default<E, R> =>
+              decision.allowed ? Effect.zipRight(announce(decision), app) : Effect.succeed(response(decision)))
+          }))
+    }
 
     return {
       middleware: at({}),

@@ -209,6 +209,48 @@ describe("HttpRateLimit", () => {
       }
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
 
+  it.scoped("counts for the client's address where the key says nothing", () =>
+    Effect.gen(function*() {
+      const limit = yield* HttpRateLimit.make({
+        rate: 1,
+        per: "1 hour",
+        trustedProxies: 1,
+        key: (request) => request.headers["x-tenant"]
+      })
+      yield* HttpServer.serveEffect(limit.middleware(hello))
+      const status = (headers: Record<string, string>) => Effect.map(send("/", headers), (answer) => answer.status)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.1" }), 200)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.2" }), 200)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.1" }), 429)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.1", "x-tenant": "a" }), 200)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.3", "x-tenant": "a" }), 429)
+    }).pipe(Effect.provide(NodeHttpServer.layerTest), Logger.withMinimumLogLevel(LogLevel.None)))
+
+  it.scoped("counts a cost that is none as 1, and tells so once", () => {
+    const { layer, lines } = recorder()
+    return Effect.gen(function*() {
+      const limit = yield* HttpRateLimit.make({
+        rate: 10,
+        per: "1 hour",
+        cost: (request) => Number(request.headers["x-cost"])
+      })
+      yield* HttpServer.serveEffect(limit.middleware(hello))
+      const remaining = []
+      for (const cost of ["all", "Infinity", "-5", "2", "0"]) {
+        const answer = yield* send("/", { "x-cost": cost })
+        assert.strictEqual(answer.status, 200)
+        remaining.push(answer.headers["x-ratelimit-remaining"])
+      }
+      assert.deepStrictEqual(remaining, ["9", "8", "7", "5", undefined])
+      const warnings = lines.filter(({ level }) => level === "WARN")
+      assert.deepStrictEqual(warnings, [{
+        level: "WARN",
+        message: "The cost of a request is not a finite number of 0 or more, and counts as 1. This is told once",
+        annotations: { limit: "default", cost: "NaN" }
+      }])
+    }).pipe(Effect.provide(NodeHttpServer.layerTest), Effect.provide(layer))
+  })
+
   it.scopedLive("limits what only looks like a health check", () =>
     Effect.gen(function*() {
       const limit = yield* HttpRateLimit.make({ rate: 1, per: "1 hour", key: (request) => request.originalUrl })
@@ -416,7 +458,11 @@ describe("HttpRateLimit", () => {
       ) {
         assert.include(findings, field)
       }
-      assert.include(yield* bad({ rate: 1, key: () => "", trustedProxies: 1 }), "trustedProxies is 1")
+      for (const cost of [Infinity, NaN, "1"]) {
+        assert.include(yield* bad({ rate: 1, cost }), "cost is")
+        const limit = yield* HttpRateLimit.make({ rate: 1 })
+        assert.throws(() => limit.at({ cost: cost as number }), /HttpRateLimit\.at.*cost is/s)
+      }
       assert.include(yield* bad({ rate: 1, capacity: 0.5 }), "capacity is 0.5")
       assert.include(yield* bad(undefined), "options is undefined")
     }))
