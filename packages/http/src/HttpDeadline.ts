@@ -86,7 +86,7 @@ const fields = ["header", "limit", "reserve", "exempt"]
  * A client that leaves ends the app too, wherever this stands.
  *
  * The app has ended when it has given its answer: a stream that is the body of one goes on after the deadline. Bound it where it is
- * made, with `Stream.timeoutFail` or `Stream.interruptAfter`, or let the server close a connection that is written too slowly.
+ * made, with `Stream.interruptAfter` for instance.
  *
  * It belongs around the app or a route, inside the server, as `HttpProblem.middleware` does. What cannot be interrupted is waited for: a
  * bare app that is no router runs uninterruptibly and has to say `Effect.interruptible` itself.
