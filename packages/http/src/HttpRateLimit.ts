@@ -142,6 +142,9 @@ const longestKey = 256
 /** A key cut from a header keeps the whole header in memory: so it is copied, and bounded. */
 const boundedKey = (key: string): string => (" " + key.slice(0, longestKey)).slice(1)
 
+/** A number of a structured field has 15 digits at most, and never an exponent. */
+const integer = (value: number): number => Math.min(999_999_999_999_999, value)
+
 /** A string of a structured field. */
 const quoted = (name: string): string => `"${name.replace(/[\\"]/g, "\\$&")}"`
 
@@ -162,7 +165,7 @@ const decide = (
     const now = clock.unsafeCurrentTimeMillis()
     const remaining = Math.floor(level.remaining)
     const resetMillis = Duration.toMillis(level.resetAfter)
-    const reset = Math.ceil(resetMillis / 1000)
+    const reset = integer(Math.ceil(resetMillis / 1000))
     return {
       allowed: refused === undefined,
       policy: limit.name,
@@ -173,7 +176,7 @@ const decide = (
       headers: {
         "x-ratelimit-limit": String(Math.floor(level.limit)),
         "x-ratelimit-remaining": String(remaining),
-        "x-ratelimit-reset": String(Math.ceil((now + resetMillis) / 1000)),
+        "x-ratelimit-reset": String(integer(Math.ceil((now + resetMillis) / 1000))),
         "ratelimit-policy": limit.described,
         "ratelimit": `${quoted(limit.name)};r=${remaining};t=${reset}`,
         ...(refused?.retryAfter === undefined ? {} : { "retry-after": HttpProblem.retryAfter(refused.retryAfter) })
@@ -244,7 +247,7 @@ const limitOf = (name: string, rate: RateLimiter.Rate, options: Options, read: N
     (limiter) => {
       const capacity = rate.capacity ?? Math.max(1, rate.rate)
       const perMillis = Duration.toMillis(rate.per ?? "1 second")
-      const window = Math.max(1, Math.ceil((capacity / rate.rate) * perMillis / 1000))
+      const window = integer(Math.max(1, Math.ceil((capacity / rate.rate) * perMillis / 1000)))
       return { name, limiter, described: `${quoted(name)};q=${Math.floor(capacity)};w=${window}` }
     }
   )

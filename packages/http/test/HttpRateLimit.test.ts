@@ -331,6 +331,22 @@ describe("HttpRateLimit", () => {
       }
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
 
+  it.scoped("writes whole numbers of 15 digits at most, however slow the rate is", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(1_706_540_000_250)
+      const limit = yield* HttpRateLimit.make({ rate: 1e-6, per: "365 days", capacity: 1e9 })
+      yield* limit.take({ key: "a", cost: 1e9 })
+      const { headers } = yield* limit.take({ key: "a", cost: 1e9 })
+      assert.deepStrictEqual(written(headers), {
+        "x-ratelimit-limit": "1000000000",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": "999999999999999",
+        "ratelimit-policy": "\"default\";q=1000000000;w=999999999999999",
+        "ratelimit": "\"default\";r=0;t=999999999999999",
+        "retry-after": "2147483647"
+      })
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
+
   it.scoped("escapes its name in the structured fields", () =>
     Effect.gen(function*() {
       const limit = yield* HttpRateLimit.make({ name: "a \"b\" \\c", rate: 1 })
@@ -463,6 +479,7 @@ describe("HttpRateLimit", () => {
         const limit = yield* HttpRateLimit.make({ rate: 1 })
         assert.throws(() => limit.at({ cost: cost as number }), /HttpRateLimit\.at.*cost is/s)
       }
+      assert.include(yield* bad({ rate: 1, tiers: null, tierOf: () => "" }), "tiers is null")
       assert.include(yield* bad({ rate: 1, capacity: 0.5 }), "capacity is 0.5")
       assert.include(yield* bad(undefined), "options is undefined")
     }))

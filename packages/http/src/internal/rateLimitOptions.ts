@@ -88,7 +88,8 @@ export const checkRateLimit = (options: HttpRateLimit.Options): Numbers => {
       "given together: tiers name rates, tierOf chooses"
     )
   }
-  for (const [tier, rate] of Object.entries(options.tiers ?? {})) {
+  const tiers = options.tiers !== undefined && check.isRecord("tiers", options.tiers) ? options.tiers : {}
+  for (const [tier, rate] of Object.entries(tiers)) {
     check.quotable(`tiers.${tier}`, tier)
     if (typeof rate !== "object" || rate === null) {
       check.add(`tiers.${tier}`, rate, "a rate, such as { rate: 10, per: \"1 second\" }")
