@@ -12,6 +12,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as HttpProblem from "./HttpProblem.js"
+import { watchDeparture } from "./internal/departure.js"
 import { isHealthCheck } from "./internal/healthPaths.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 
@@ -130,6 +131,7 @@ export const middleware = (options: Options = {}): <E, R>(app: HttpApp.Default<E
       if (left < 1) {
         return Effect.succeed(passed)
       }
+      watchDeparture(request)
       return limited(app, Timeout.make(left, { scope: "total", name: policy, dependency: "http.server" })).pipe(
         // A timeout of a dependency is the app's own error and goes on.
         Effect.catchIf(

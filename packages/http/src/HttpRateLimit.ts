@@ -49,7 +49,7 @@ export interface Options extends RateLimiter.Rate {
   readonly maximumKeys?: number | undefined
   /** Rates that take the place of the default rate, by name. */
   readonly tiers?: { readonly [tier: string]: RateLimiter.Rate } | undefined
-  /** Which tier a request has; an unknown name means the default rate. */
+  /** Which tier a request has; an unknown name means the default rate. By what the client has proven, not by what it says. */
   readonly tierOf?: ((request: Request) => string | undefined) | undefined
   /** What a request costs; 0 is free. Default 1, and so is what a function says that is no finite number of 0 or more. */
   readonly cost?: number | ((request: Request) => number) | undefined
@@ -261,13 +261,17 @@ const limitOf = (name: string, rate: RateLimiter.Rate, options: Options, read: N
  * import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
  * import * as Effect from "effect/Effect"
  *
+ * // Who it is has been proven: a header that a client writes as it likes would give it any tier, and a new key per request.
+ * const tenants = new Map([["secret-key-of-acme", { id: "acme", plan: "paid" }]])
+ *
  * const program = Effect.gen(function*() {
  *   const limit = yield* HttpRateLimit.make({
  *     rate: 100,
  *     per: "1 minute",
  *     trustedProxies: 1,
+ *     key: (request) => tenants.get(request.headers["x-api-key"] ?? "")?.id,
  *     tiers: { paid: { rate: 1000, per: "1 minute" } },
- *     tierOf: (request) => request.headers["x-plan"]
+ *     tierOf: (request) => tenants.get(request.headers["x-api-key"] ?? "")?.plan
  *   })
  *   return limit.middleware(HttpServerResponse.text("hello"))
  * })

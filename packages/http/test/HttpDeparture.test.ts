@@ -276,6 +276,20 @@ describe.sequential("clients that leave", () => {
       }))
   }
 
+  it.scopedLive("stop a handler that was asked ahead, under a deadline alone", () =>
+    Effect.gen(function*() {
+      let begun = 0
+      let stopped = 0
+      const app = Effect.interruptible(Effect.zipRight(Effect.sync(() => begun++), Effect.never)).pipe(
+        Effect.onInterrupt(() => Effect.sync(() => stopped++))
+      )
+      const { port } = yield* running((bare, { deadline }) => serve(deadline(router(bare))), app, 600_000)
+      const socket = yield* send(port, ["/1", "/2", "/3"])
+      yield* until(Effect.sync(() => begun === 3))
+      socket.destroy()
+      yield* until(Effect.sync(() => stopped === 3))
+    }))
+
   it.scopedLive("give every answer that was sent ahead on one connection its place back, without a listener each", () =>
     Effect.gen(function*() {
       const warnings: Array<Error> = []

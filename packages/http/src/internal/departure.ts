@@ -109,6 +109,15 @@ const connectionOf = (request: HttpServerRequest.HttpServerRequest): Connection 
 }
 
 /**
+ * Sees to it that the platform hears of the departure of this request's client, whatever the place of the request on its connection.
+ *
+ * @internal
+ */
+export const watchDeparture = (request: HttpServerRequest.HttpServerRequest): void => {
+  connectionOf(request)
+}
+
+/**
  * Runs the app, and `release` once the app has ended **and** the client is gone without its whole answer. An app that cannot be
  * interrupted goes on after its client has left, and what it holds must not be given to others meanwhile. `release` may run
  * more than once and beside the finalizers of the scope: it has to be idempotent.
