@@ -20,6 +20,7 @@ import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import * as Net from "node:net"
 
 const send = (url: string, headers: Record<string, string> = {}) =>
   HttpClient.execute(HttpClientRequest.get(url, { headers }))
@@ -157,6 +158,49 @@ describe("HttpDeadline", () => {
       const answer = yield* send("/")
       assert.deepStrictEqual([answer.status, yield* answer.text], [200, "xx"])
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+
+  it.scopedLive("closes a WebSocket when its time has passed, since its handler runs as long as it is open", () =>
+    Effect.gen(function*() {
+      const open = Effect.flatMap(
+        HttpServerRequest.upgrade,
+        (socket) => Effect.as(socket.run(() => Effect.void), HttpServerResponse.empty())
+      )
+      yield* Layer.build(HttpLayerRouter.serve(
+        Layer.mergeAll(
+          HttpLayerRouter.add("GET", "/", Effect.orDie(open)),
+          HttpDeadline.layerRouter({ limit: "300 millis" })
+        ),
+        { disableLogger: true, disableListenLog: true }
+      ))
+      const { address } = yield* HttpServer.HttpServer
+      const socket = yield* Effect.acquireRelease(
+        Effect.sync(() => Net.connect((address as HttpServer.TcpAddress).port, "127.0.0.1")),
+        (open) => Effect.sync(() => open.destroy())
+      )
+      socket.write([
+        "GET / HTTP/1.1",
+        "Host: a",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "\r\n"
+      ].join("\r\n"))
+      const received = yield* Effect.async<Buffer>((resume) => {
+        let all = Buffer.alloc(0)
+        socket.on("data", (data: Buffer) => {
+          all = Buffer.concat([all, data])
+          const head = all.indexOf("\r\n\r\n")
+          if (head > 0 && all.length > head + 4) {
+            resume(Effect.succeed(all))
+          }
+        })
+      })
+      assert.isTrue(received.toString("latin1").startsWith("HTTP/1.1 101 "))
+      // The first byte of a close frame.
+      assert.strictEqual(received[received.indexOf("\r\n\r\n") + 4], 0x88)
+      // The client goes before the server does, which would wait for it.
+    }).pipe(Effect.scoped, Effect.provide(NodeHttpServer.layerTest)))
 
   it.scoped("ends a bare app in time if the app says that it can be interrupted", () =>
     Effect.gen(function*() {
