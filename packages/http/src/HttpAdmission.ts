@@ -35,7 +35,7 @@ export interface Options {
   readonly maxWait?: Duration.DurationInput | undefined
   /** `Retry-After` of refused requests. Default 1 second. */
   readonly retryAfter?: Duration.DurationInput | undefined
-  /** Requests that need no place. Default: `/health` and all below it. */
+  /** Requests that need no place. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
   readonly exempt?: ((request: HttpServerRequest.HttpServerRequest) => boolean) | undefined
 }
 

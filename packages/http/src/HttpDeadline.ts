@@ -12,6 +12,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as HttpProblem from "./HttpProblem.js"
+import { watchDeparture } from "./internal/departure.js"
+import { isHealthCheck } from "./internal/healthPaths.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 
 /**
@@ -30,13 +32,18 @@ export const defaultHeader = "x-deadline-remaining-ms"
 export interface Options {
   /** Default `x-deadline-remaining-ms`. */
   readonly header?: string | undefined
-  /** The longest that a request may take, whatever the caller says, and without a word from it. Default: no limit of its own. */
+  /**
+   * The longest that a request may take until its answer begins, whatever the caller says, and without a word from it. Default: no
+   * limit of its own.
+   */
   readonly limit?: Duration.DurationInput | undefined
   /**
    * Kept back for the way of the answer, from what the caller has left and from `limit` alike. What is left after it is the deadline.
    * Less than `limit`. Default 0.
    */
   readonly reserve?: Duration.DurationInput | undefined
+  /** Requests without a deadline. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
+  readonly exempt?: ((request: HttpServerRequest.HttpServerRequest) => boolean) | undefined
 }
 
 /**
@@ -70,7 +77,7 @@ const limited = <E, R>(app: HttpApp.Default<E, R>, limit: Step.Policy<Timeout.Ti
     interruptible ? limit(app) : Effect.interruptible(limit(Effect.uninterruptible(app)))
   )
 
-const fields = ["header", "limit", "reserve"]
+const fields = ["header", "limit", "reserve", "exempt"]
 
 /**
  * Middleware that gives the app the caller's deadline: policies inside cut their waits to it and give up retries that cannot be in
@@ -78,6 +85,9 @@ const fields = ["header", "limit", "reserve"]
  * the answer is 504. A request that arrives with nothing left is answered without running the app.
  *
  * A client that leaves ends the app too, wherever this stands.
+ *
+ * The app has ended when it has given its answer: a stream that is the body of one goes on after the deadline. Bound it where it is
+ * made, with `Stream.interruptAfter` for instance.
  *
  * It belongs around the app or a route, inside the server, as `HttpProblem.middleware` does. What cannot be interrupted is waited for: a
  * bare app that is no router runs uninterruptibly and has to say `Effect.interruptible` itself.
@@ -104,10 +114,15 @@ export const middleware = (options: Options = {}): <E, R>(app: HttpApp.Default<E
   if (reserve >= limit) {
     check.add("reserve", options.reserve, "less than limit: nothing would be left for the app")
   }
+  check.optional(options.exempt, (value) => check.callable("exempt", value))
   check.done()
+  const exempt = options.exempt ?? isHealthCheck
   const header = (options.header ?? defaultHeader).toLowerCase()
   return <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      if (exempt(request)) {
+        return app
+      }
       const asked = Option.flatMap(Option.fromNullable(request.headers[header]), parse)
       const left = Math.min(limit, Option.isNone(asked) ? Infinity : Duration.toMillis(asked.value)) - reserve
       if (left === Infinity) {
@@ -116,6 +131,7 @@ export const middleware = (options: Options = {}): <E, R>(app: HttpApp.Default<E
       if (left < 1) {
         return Effect.succeed(passed)
       }
+      watchDeparture(request)
       return limited(app, Timeout.make(left, { scope: "total", name: policy, dependency: "http.server" })).pipe(
         // A timeout of a dependency is the app's own error and goes on.
         Effect.catchIf(

@@ -31,6 +31,20 @@ export type Breakers = { readonly [dependency: string]: Pick<CircuitBreaker.Circ
 export type StateName = "closed" | "open" | "half_open" | "isolated" | "disabled"
 
 /**
+ * A fallback on the page.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PageFallback {
+  readonly fallback: string
+  readonly active: boolean
+  readonly active_for: number
+  readonly last_served?: string
+  readonly last_rehearsed?: string
+}
+
+/**
  * The page of a program with a `Health`. Instants are written as in ISO 8601, durations in seconds.
  *
  * @since 0.1.0
@@ -53,15 +67,11 @@ export interface Page {
         readonly trips_last_hour: number
         readonly trips_last_day: number
       }>
-      readonly fallbacks: ReadonlyArray<{
-        readonly fallback: string
-        readonly active: boolean
-        readonly active_for: number
-        readonly last_served?: string
-        readonly last_rehearsed?: string
-      }>
+      readonly fallbacks: ReadonlyArray<PageFallback>
     }
   }
+  /** Fallbacks of which nobody says whom they stand in for; left out where there are none. */
+  readonly fallbacks?: ReadonlyArray<PageFallback>
   /** The breakers that were given by hand. */
   readonly circuits?: { readonly [dependency: string]: StateName }
   readonly problems: ReadonlyArray<Health.Problem>
@@ -107,10 +117,26 @@ const registered: Effect.Effect<States> = Effect.map(
     ))
 )
 
+/** The last instant that a `Date` can hold. */
+const lastInstant = 8.64e15
+
+/** One that no calendar has is left out: a number that was given by hand must not take the whole page away. */
 const instant = <K extends string>(key: K, millis: number | undefined): { readonly [_ in K]?: string } =>
-  (millis === undefined ? {} : { [key]: new Date(millis).toISOString() }) as { readonly [_ in K]?: string }
+  (millis === undefined || !(Math.abs(millis) <= lastInstant)
+    ? {}
+    : { [key]: new Date(millis).toISOString() }) as { readonly [_ in K]?: string }
 
 const seconds = (duration: Duration.Duration): number => Math.ceil(Duration.toSeconds(duration))
+
+const fallbackOf = (
+  { active, activeFor, fallback, lastRehearsed, lastServed }: Health.FallbackHealth
+): PageFallback => ({
+  fallback,
+  active,
+  active_for: seconds(activeFor),
+  ...instant("last_served", lastServed),
+  ...instant("last_rehearsed", lastRehearsed)
+})
 
 const pageOf = (report: Health.Report, circuits: Page["circuits"] & {}): Page => ({
   status: report.status,
@@ -128,14 +154,9 @@ const pageOf = (report: Health.Report, circuits: Page["circuits"] & {}): Page =>
       trips_last_hour: trips.lastHour,
       trips_last_day: trips.lastDay
     })),
-    fallbacks: one.fallbacks.map(({ active, activeFor, fallback, lastRehearsed, lastServed }) => ({
-      fallback,
-      active,
-      active_for: seconds(activeFor),
-      ...instant("last_served", lastServed),
-      ...instant("last_rehearsed", lastRehearsed)
-    }))
+    fallbacks: one.fallbacks.map(fallbackOf)
   }])),
+  ...(report.fallbacks.length === 0 ? {} : { fallbacks: report.fallbacks.map(fallbackOf) }),
   ...(Object.keys(circuits).length === 0 ? {} : { circuits }),
   problems: report.problems
 })
@@ -179,6 +200,7 @@ export const make = <E = never, R = never>(
 
 /**
  * `GET /health/dependencies` for an `HttpLayerRouter`. It names what stands behind the service: do not show it to strangers.
+ * On another path it is a request like any other to the middleware of this package, unless their `exempt` knows it.
  *
  * @since 0.1.0
  * @category layers

@@ -8,6 +8,7 @@ import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Timeout from "@holdfast/core/Timeout"
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -20,7 +21,18 @@ import { isHealthCheck } from "./internal/healthPaths.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 
 /**
- * What a drain needs of the server: an `http.Server` of Node has both.
+ * What a drain needs of a connection.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Connection {
+  readonly destroy: () => unknown
+  readonly once: (event: "close", listener: () => void) => unknown
+}
+
+/**
+ * What a drain needs of the server: an `http.Server` of Node has it all.
  *
  * @since 0.1.0
  * @category models
@@ -28,6 +40,8 @@ import { OptionsCheck } from "./internal/serverOptions.js"
 export interface Connections {
   readonly closeIdleConnections: () => void
   readonly closeAllConnections: () => void
+  /** Without it, connections that have become WebSockets are not closed, and new ones are let in until the server is closed. */
+  readonly on?: ((event: "connection", listener: (connection: Connection) => void) => unknown) | undefined
 }
 
 /**
@@ -35,7 +49,10 @@ export interface Connections {
  * @category models
  */
 export interface Options {
-  /** The server whose idle connections are closed. Without it they end when their keep-alive does, 5 seconds on Node. */
+  /**
+   * The server whose connections are closed. Without it they end when their keep-alive does, 5 seconds on Node, and one that never
+   * sent a whole request keeps the server from closing for as long as its client likes.
+   */
   readonly server?: Connections | undefined
   /** The longest wait for requests in flight. What is not done then is cut off. Default 30 seconds. */
   readonly timeout?: Duration.DurationInput | undefined
@@ -46,7 +63,7 @@ export interface Options {
   readonly announce?: Duration.DurationInput | undefined
   /** `Retry-After` of refused requests. Default 1 second: another server is there. */
   readonly retryAfter?: Duration.DurationInput | undefined
-  /** Requests that are answered to the end. Default: `/health` and all below it. */
+  /** Requests that are answered to the end. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
   readonly exempt?: ((request: HttpServerRequest.HttpServerRequest) => boolean) | undefined
 }
 
@@ -72,7 +89,7 @@ export interface Drained {
 export interface Drain {
   /** `announced`: requests are admitted still. `draining`: they are refused. */
   readonly state: Effect.Effect<"running" | "announced" | "draining">
-  /** Requests whose answer has not been sent to its end. Health checks are not counted. */
+  /** Requests whose answer has not been sent to its end, and WebSockets that are open. Health checks are not counted. */
   readonly inFlight: Effect.Effect<number>
   /** Counts requests, and refuses them with 503 and `Connection: close` while it drains. Put it outermost. */
   readonly middleware: <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<E, R | Scope.Scope>
@@ -81,6 +98,9 @@ export interface Drain {
 }
 
 const fields = ["server", "timeout", "announce", "retryAfter", "exempt"]
+
+/** For what the operating system still has to send, such as refusals, when the last request is answered. */
+const flushing = Duration.millis(100)
 
 const closing = HttpServerResponse.setHeader("connection", "close")
 
@@ -114,7 +134,8 @@ export const make = (options: Options = {}): Effect.Effect<Drain> =>
     const again = options.retryAfter === undefined ? 1000 : check.duration("retryAfter", options.retryAfter)
     check.optional(options.exempt, (value) => check.callable("exempt", value))
     check.optional(options.server, (value) => {
-      if (typeof value.closeIdleConnections !== "function" || typeof value.closeAllConnections !== "function") {
+      const given: Partial<Connections> | null = value
+      if (typeof given?.closeIdleConnections !== "function" || typeof given.closeAllConnections !== "function") {
         check.add("server", value, "a server with closeIdleConnections and closeAllConnections")
       }
     })
@@ -136,6 +157,22 @@ export const make = (options: Options = {}): Effect.Effect<Drain> =>
       if (state === "draining" && inFlight === 0) {
         Deferred.unsafeDone(empty, Effect.void)
       }
+    }
+    // A server forgets a connection that has become a WebSocket, and waits for it all the same when it closes.
+    const connections = new Set<Connection>()
+    let closed = false
+    server?.on?.("connection", (connection) => {
+      if (closed) {
+        connection.destroy()
+        return
+      }
+      connections.add(connection)
+      connection.once("close", () => connections.delete(connection))
+    })
+    const closeAll = () => {
+      closed = true
+      server?.closeAllConnections()
+      connections.forEach((connection) => connection.destroy())
     }
     // Counted until the request's scope closes: a streamed answer is in flight until its last byte. Answers how to end that earlier.
     const counted = Effect.acquireRelease(
@@ -170,14 +207,17 @@ export const make = (options: Options = {}): Effect.Effect<Drain> =>
         Effect.catchTag("TimedOut", () => Effect.succeed(false))
       )
       const cutOff = inFlight
-      if (complete) {
-        server?.closeIdleConnections()
-      } else {
+      if (complete && server !== undefined) {
+        server.closeIdleConnections()
+        // By the real clock, whatever clock the program has: the wait is for the operating system.
+        yield* Effect.withClock(Effect.sleep(flushing), Clock.make())
+      } else if (!complete) {
         yield* Effect.logWarning("Requests were cut off: they did not end before the drain did").pipe(
           Effect.annotateLogs({ cutOff, timeoutMillis: timeout })
         )
-        server?.closeAllConnections()
       }
+      // One that has sent no whole request is not idle, and the closing of a server stops the timer that would end it.
+      closeAll()
       return { complete, cutOff }
     })
 

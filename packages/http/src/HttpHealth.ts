@@ -75,7 +75,8 @@ export const handler: Effect.Effect<HttpServerResponse.HttpServerResponse> = Eff
 )
 
 /**
- * `GET /health` for an `HttpLayerRouter`.
+ * `GET /health` for an `HttpLayerRouter`. On another path it is a request like any other to the middleware of this package, unless their
+ * `exempt` knows it.
  *
  * @example
  * ```ts

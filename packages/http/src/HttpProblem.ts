@@ -24,6 +24,7 @@ import { TimedOut } from "@holdfast/core/Timeout"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { OptionsCheck } from "./internal/serverOptions.js"
+import { statusPhrases } from "./internal/statusPhrases.js"
 
 /**
  * The errors that are answered here.
@@ -43,13 +44,13 @@ export interface Problem {
   readonly status: number
   /** A URI that names the kind of problem. Default `about:blank`: no more than the status says. */
   readonly type?: string | undefined
-  /** Default: the phrase of the status. */
+  /** Default: the phrase of the status, of those from 400 on that IANA knows. */
   readonly title?: string | undefined
   /** What happened this time, for a person. */
   readonly detail?: string | undefined
   /** A URI of this very occurrence. */
   readonly instance?: string | undefined
-  /** Written as `Retry-After`, in whole seconds, rounded up, at least 1. */
+  /** Written as `Retry-After`, in whole seconds, rounded up, at least 1; an infinite one is left out. */
   readonly retryAfter?: Duration.Duration | undefined
   readonly extensions?: { readonly [member: string]: unknown } | undefined
 }
@@ -83,20 +84,14 @@ export const types = {
   temporaryReducedCapacity: `${registry}#temporary-reduced-capacity`
 } as const
 
-const phrases: { readonly [status: number]: string } = {
-  400: "Bad Request",
-  408: "Request Timeout",
-  429: "Too Many Requests",
-  500: "Internal Server Error",
-  502: "Bad Gateway",
-  503: "Service Unavailable",
-  504: "Gateway Timeout"
-}
+/** More than a recipient has to understand of a number of seconds (RFC 9111), 68 years, is written as that. */
+const mostSeconds = 2_147_483_647
 
-const wholeSeconds = (duration: Duration.Duration): number => Math.max(1, Math.ceil(Duration.toMillis(duration) / 1000))
+const wholeSeconds = (duration: Duration.Duration): number =>
+  Math.min(mostSeconds, Math.max(1, Math.ceil(Duration.toMillis(duration) / 1000)))
 
 /**
- * The value of `Retry-After`: whole seconds, rounded up, at least 1, so that nobody comes back too early.
+ * The value of `Retry-After`: whole seconds, rounded up, at least 1, so that nobody comes back too early, and 2,147,483,647 at most.
  *
  * @example
  * ```ts
@@ -130,7 +125,7 @@ export const response = (problem: Problem): HttpServerResponse.HttpServerRespons
   HttpServerResponse.text(
     JSON.stringify({
       type: problem.type ?? "about:blank",
-      title: problem.title ?? phrases[problem.status],
+      title: problem.title ?? statusPhrases[problem.status],
       status: problem.status,
       detail: problem.detail,
       instance: problem.instance,
@@ -141,7 +136,9 @@ export const response = (problem: Problem): HttpServerResponse.HttpServerRespons
       contentType: "application/problem+json",
       headers: {
         "cache-control": "no-store",
-        ...(problem.retryAfter === undefined ? {} : { "retry-after": retryAfter(problem.retryAfter) })
+        ...(problem.retryAfter === undefined || !Duration.isFinite(problem.retryAfter)
+          ? {}
+          : { "retry-after": retryAfter(problem.retryAfter) })
       }
     }
   )
@@ -206,6 +203,9 @@ export const make = (options: Options = {}): (error: Handled) => Problem => {
   const busy = options.retryAfter === undefined ? 1000 : check.duration("retryAfter", options.retryAfter)
   check.optional(options.expose, (value) => check.flag("expose", value))
   check.optional(options.statuses, (statuses) => {
+    if (!check.isRecord("statuses", statuses)) {
+      return
+    }
     for (const [tag, status] of Object.entries(statuses)) {
       if (!tags.includes(tag)) {
         check.add(`statuses.${tag}`, status, `no such error; the errors are ${tags.join(", ")}`)

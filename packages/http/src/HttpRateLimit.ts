@@ -23,12 +23,11 @@ import * as RateLimiter from "@holdfast/core/RateLimiter"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
-import * as ClientAddress from "./ClientAddress.js"
 import * as HttpProblem from "./HttpProblem.js"
 import { isHealthCheck } from "./internal/healthPaths.js"
 import { LimitedKeys } from "./internal/limitedKeys.js"
-import { checkRateLimit, type Numbers } from "./internal/rateLimitOptions.js"
+import { checkRateLimit, checkRoute, type Numbers } from "./internal/rateLimitOptions.js"
+import { costReader, keyReader } from "./internal/rateLimitUse.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -40,21 +39,21 @@ export interface Options extends RateLimiter.Rate {
   /** Names the limit in the structured fields, events, metrics and logs. Printable ASCII. Default `default`. */
   readonly name?: string | undefined
   /**
-   * Whose rate a request uses. Default: the client's address, of IPv6 its /64 network. It is kept in memory, 256 characters of it, and
-   * shown in logs and events: not a secret, or hide it with `showKey`.
+   * Whose rate a request uses. Default, and where it says `undefined`: the client's address, of IPv6 its /64 network. It is kept in
+   * memory, 256 characters of it, and shown in logs and events: not a secret, or hide it with `showKey`.
    */
-  readonly key?: ((request: Request) => string) | undefined
+  readonly key?: ((request: Request) => string | undefined) | undefined
   /** For the default key: how many proxies of yours stand before the server, as in `ClientAddress`. Default 0. */
   readonly trustedProxies?: number | undefined
   /** The most keys that are remembered, per tier; the one least recently used goes first and starts full again. Default 100,000. */
   readonly maximumKeys?: number | undefined
   /** Rates that take the place of the default rate, by name. */
   readonly tiers?: { readonly [tier: string]: RateLimiter.Rate } | undefined
-  /** Which tier a request has; an unknown name means the default rate. */
+  /** Which tier a request has; an unknown name means the default rate. By what the client has proven, not by what it says. */
   readonly tierOf?: ((request: Request) => string | undefined) | undefined
-  /** What a request costs; 0 is free. Default 1. */
+  /** What a request costs; 0 is free. Default 1, and so is what a function says that is no finite number of 0 or more. */
   readonly cost?: number | ((request: Request) => number) | undefined
-  /** Requests that are not limited. Default: `/health` and all below it. */
+  /** Requests that are not limited. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
   readonly exempt?: ((request: Request) => boolean) | undefined
   /** The longest wait for a turn, in order. Default 0: refuse at once. */
   readonly maxWait?: Duration.DurationInput | undefined
@@ -143,6 +142,9 @@ const longestKey = 256
 /** A key cut from a header keeps the whole header in memory: so it is copied, and bounded. */
 const boundedKey = (key: string): string => (" " + key.slice(0, longestKey)).slice(1)
 
+/** A number of a structured field has 15 digits at most, and never an exponent. */
+const integer = (value: number): number => Math.min(999_999_999_999_999, value)
+
 /** A string of a structured field. */
 const quoted = (name: string): string => `"${name.replace(/[\\"]/g, "\\$&")}"`
 
@@ -163,7 +165,7 @@ const decide = (
     const now = clock.unsafeCurrentTimeMillis()
     const remaining = Math.floor(level.remaining)
     const resetMillis = Duration.toMillis(level.resetAfter)
-    const reset = Math.ceil(resetMillis / 1000)
+    const reset = integer(Math.ceil(resetMillis / 1000))
     return {
       allowed: refused === undefined,
       policy: limit.name,
@@ -174,7 +176,7 @@ const decide = (
       headers: {
         "x-ratelimit-limit": String(Math.floor(level.limit)),
         "x-ratelimit-remaining": String(remaining),
-        "x-ratelimit-reset": String(Math.ceil((now + resetMillis) / 1000)),
+        "x-ratelimit-reset": String(integer(Math.ceil((now + resetMillis) / 1000))),
         "ratelimit-policy": limit.described,
         "ratelimit": `${quoted(limit.name)};r=${remaining};t=${reset}`,
         ...(refused?.retryAfter === undefined ? {} : { "retry-after": HttpProblem.retryAfter(refused.retryAfter) })
@@ -245,7 +247,7 @@ const limitOf = (name: string, rate: RateLimiter.Rate, options: Options, read: N
     (limiter) => {
       const capacity = rate.capacity ?? Math.max(1, rate.rate)
       const perMillis = Duration.toMillis(rate.per ?? "1 second")
-      const window = Math.max(1, Math.ceil((capacity / rate.rate) * perMillis / 1000))
+      const window = integer(Math.max(1, Math.ceil((capacity / rate.rate) * perMillis / 1000)))
       return { name, limiter, described: `${quoted(name)};q=${Math.floor(capacity)};w=${window}` }
     }
   )
@@ -259,13 +261,17 @@ const limitOf = (name: string, rate: RateLimiter.Rate, options: Options, read: N
  * import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
  * import * as Effect from "effect/Effect"
  *
+ * // Who it is has been proven: a header that a client writes as it likes would give it any tier, and a new key per request.
+ * const tenants = new Map([["secret-key-of-acme", { id: "acme", plan: "paid" }]])
+ *
  * const program = Effect.gen(function*() {
  *   const limit = yield* HttpRateLimit.make({
  *     rate: 100,
  *     per: "1 minute",
  *     trustedProxies: 1,
+ *     key: (request) => tenants.get(request.headers["x-api-key"] ?? "")?.id,
  *     tiers: { paid: { rate: 1000, per: "1 minute" } },
- *     tierOf: (request) => request.headers["x-plan"]
+ *     tierOf: (request) => tenants.get(request.headers["x-api-key"] ?? "")?.plan
  *   })
  *   return limit.middleware(HttpServerResponse.text("hello"))
  * })
@@ -284,13 +290,9 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
     for (const [name, rate] of Object.entries(options.tiers ?? {})) {
       tiers.set(name, yield* limitOf(name, rate, options, read))
     }
-    const clientOf = ClientAddress.make({ trustedProxies: options.trustedProxies })
-    const keyOf = options.key ??
-      ((request: Request) =>
-        Option.getOrElse(Option.flatMap(clientOf(request), ClientAddress.network), () => "unknown"))
+    const keyOf = keyReader(options)
     const exempt = options.exempt ?? isHealthCheck
-    const { cost } = options
-    const costOf = typeof cost === "function" ? cost : () => cost ?? 1
+    const costOf = costReader(options, read.name)
     const show = options.showKey ?? ((key: string) => key.slice(0, 64))
 
     const sketch = new LimitedKeys(followed)
@@ -338,18 +340,20 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
       )
     }
 
-    const at =
-      (route: { readonly cost?: number | undefined; readonly operation?: string | undefined }) =>
-      <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E, R> => {
-          const cost = exempt(request) ? 0 : route.cost ?? costOf(request)
-          if (cost === 0) {
-            return app
-          }
-          const use = { key: keyOf(request), tier: options.tierOf?.(request), cost, operation: route.operation }
-          return Effect.flatMap(take(use), (decision): HttpApp.Default<E, R> =>
-            decision.allowed ? Effect.zipRight(announce(decision), app) : Effect.succeed(response(decision)))
-        })
+    const at = (route: { readonly cost?: number | undefined; readonly operation?: string | undefined }) => {
+      checkRoute(route)
+      const ofRoute = route.cost === undefined ? costOf : costReader({ cost: route.cost }, read.name)
+      return <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E, R> =>
+          exempt(request) ? app : Effect.flatMap(ofRoute(request), (cost): HttpApp.Default<E, R> => {
+            if (cost === 0) {
+              return app
+            }
+            const use = { key: keyOf(request), tier: options.tierOf?.(request), cost, operation: route.operation }
+            return Effect.flatMap(take(use), (decision): HttpApp.Default<E, R> =>
+              decision.allowed ? Effect.zipRight(announce(decision), app) : Effect.succeed(response(decision)))
+          }))
+    }
 
     return {
       middleware: at({}),

@@ -84,6 +84,9 @@ const daysSinceEpoch = (year: number, month: number, day: number): number => {
   return era * 146_097 + yearOfEra * 365 + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100) + dayOfYear - 719_468
 }
 
+const daysOfMonth = (year: number, month: number): number =>
+  (month === 12 ? daysSinceEpoch(year + 1, 1, 1) : daysSinceEpoch(year, month + 1, 1)) - daysSinceEpoch(year, month, 1)
+
 /**
  * Milliseconds since 1970 of an HTTP date in one of the three forms that RFC 9110 asks recipients to read. `Date.parse` takes `-3` and
  * `1.5` for dates.
@@ -115,7 +118,7 @@ export const parseDate = (text: string): number | undefined => {
   }
   const month = months.indexOf(parts[1]!) + 1
   const [year, , day, hour, minute, second] = parts.map(Number) as [number, number, number, number, number, number]
-  if (month === 0 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) {
+  if (month === 0 || day < 1 || day > daysOfMonth(year, month) || hour > 23 || minute > 59 || second > 60) {
     return undefined
   }
   return daysSinceEpoch(year, month, day) * 86_400_000 + hour * 3_600_000 + minute * 60_000 + second * 1000

@@ -10,6 +10,7 @@ import * as Deadline from "@holdfast/core/Deadline"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as HttpDeadline from "@holdfast/http/HttpDeadline"
+import * as HttpHealth from "@holdfast/http/HttpHealth"
 import * as HttpProblem from "@holdfast/http/HttpProblem"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -17,7 +18,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import * as Net from "node:net"
 
 const send = (url: string, headers: Record<string, string> = {}) =>
   HttpClient.execute(HttpClientRequest.get(url, { headers }))
@@ -115,6 +118,89 @@ describe("HttpDeadline", () => {
       assert.strictEqual((yield* send("/", asked("21"))).status, 200)
       assert.strictEqual(runs, 1)
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+
+  it.scoped("answers health checks however late they come, and nothing that only looks like one", () =>
+    Effect.gen(function*() {
+      yield* Layer.build(HttpLayerRouter.serve(
+        Layer.mergeAll(
+          HttpHealth.layerRouter(),
+          HttpLayerRouter.add("GET", "/live", HttpServerResponse.text("alive")),
+          HttpLayerRouter.add("GET", "/health/orders", HttpServerResponse.text("orders")),
+          HttpDeadline.layerRouter({ limit: "1 second", reserve: "100 millis" })
+        ),
+        { disableLogger: true, disableListenLog: true }
+      ))
+      const status = (path: string) => Effect.map(send(path, asked("0")), (answer) => answer.status)
+      assert.strictEqual(yield* status("/health"), 200)
+      assert.strictEqual(yield* status("/health?verbose=1"), 200)
+      assert.strictEqual(yield* status("/live"), 504)
+      assert.strictEqual(yield* status("/health/orders"), 504)
+    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+
+  it.effect("has another exemption where it is told one", () =>
+    Effect.gen(function*() {
+      const live = (options: HttpDeadline.Options) => inProcess(HttpDeadline.middleware(options)(left), asked("0"))
+      assert.strictEqual((yield* live({ exempt: () => true })).status, 200)
+      assert.strictEqual((yield* live({ exempt: () => false })).status, 504)
+      assert.throws(() => HttpDeadline.middleware({ exempt: true as any }), /exempt is true/)
+    }))
+
+  it.scopedLive("bounds the time until the answer begins: a stream goes on after it", () =>
+    Effect.gen(function*() {
+      const bytes = new TextEncoder().encode("x")
+      const streamed = Effect.sync(() =>
+        HttpServerResponse.stream(Stream.concat(
+          Stream.make(bytes),
+          Stream.fromEffect(Effect.as(Effect.sleep("2500 millis"), bytes))
+        ))
+      )
+      yield* HttpServer.serveEffect(HttpDeadline.middleware({ limit: "2 seconds" })(streamed))
+      const answer = yield* send("/")
+      assert.deepStrictEqual([answer.status, yield* answer.text], [200, "xx"])
+    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+
+  it.scopedLive("closes a WebSocket when its time has passed, since its handler runs as long as it is open", () =>
+    Effect.gen(function*() {
+      const open = Effect.flatMap(
+        HttpServerRequest.upgrade,
+        (socket) => Effect.as(socket.run(() => Effect.void), HttpServerResponse.empty())
+      )
+      yield* Layer.build(HttpLayerRouter.serve(
+        Layer.mergeAll(
+          HttpLayerRouter.add("GET", "/", Effect.orDie(open)),
+          HttpDeadline.layerRouter({ limit: "300 millis" })
+        ),
+        { disableLogger: true, disableListenLog: true }
+      ))
+      const { address } = yield* HttpServer.HttpServer
+      const socket = yield* Effect.acquireRelease(
+        Effect.sync(() => Net.connect((address as HttpServer.TcpAddress).port, "127.0.0.1")),
+        (open) => Effect.sync(() => open.destroy())
+      )
+      socket.write([
+        "GET / HTTP/1.1",
+        "Host: a",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "\r\n"
+      ].join("\r\n"))
+      const received = yield* Effect.async<Buffer>((resume) => {
+        let all = Buffer.alloc(0)
+        socket.on("data", (data: Buffer) => {
+          all = Buffer.concat([all, data])
+          const head = all.indexOf("\r\n\r\n")
+          if (head > 0 && all.length > head + 4) {
+            resume(Effect.succeed(all))
+          }
+        })
+      })
+      assert.isTrue(received.toString("latin1").startsWith("HTTP/1.1 101 "))
+      // The first byte of a close frame.
+      assert.strictEqual(received[received.indexOf("\r\n\r\n") + 4], 0x88)
+      // The client goes before the server does, which would wait for it.
+    }).pipe(Effect.scoped, Effect.provide(NodeHttpServer.layerTest)))
 
   it.scoped("ends a bare app in time if the app says that it can be interrupted", () =>
     Effect.gen(function*() {

@@ -17,7 +17,7 @@ import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Http from "node:http"
-import type * as Net from "node:net"
+import * as Net from "node:net"
 
 type App = HttpApp.Default<any, any>
 type Middleware = (app: App) => App
@@ -176,6 +176,22 @@ const running = (layout: Serve, app: App, limit: number) =>
     return { port: (node.address() as Net.AddressInfo).port, drain, held, empty }
   })
 
+/** Drain and admission around an app that may be interrupted, as a route may be. */
+const pipelined = (app: App) =>
+  running((bare, { admission, drain }) => serve(drain(admission(router(bare)))), app, 1000)
+
+/** Requests written at once on one connection, without waiting for an answer. */
+const send = (port: number, paths: ReadonlyArray<string>) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const socket = Net.connect(port, "127.0.0.1")
+      socket.on("error", () => {})
+      socket.write(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""))
+      return socket
+    }),
+    (socket) => Effect.sync(() => socket.destroy())
+  )
+
 const nothing = { inFlight: 0, active: 0, queued: 0 }
 
 // One storm at a time: on a busy machine everybody would leave before anything is answered.
@@ -225,6 +241,72 @@ describe.sequential("clients that leave", () => {
         assert.deepStrictEqual(yield* held, nothing)
       }))
   }
+
+  for (const second of ["/ok", "/slow", "/never"]) {
+    it.scopedLive(`hold nothing when they cut a connection with /slow and ${second} sent ahead on it`, () =>
+      Effect.gen(function*() {
+        let running = 0
+        const gate = yield* Deferred.make<void>()
+        const app: App = Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): App =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => running++),
+            () =>
+              request.url === "/ok"
+                ? Effect.succeed(HttpServerResponse.text("ok"))
+                : Effect.interruptible(
+                  Effect.as(
+                    request.url === "/never" ? Effect.never : Deferred.await(gate),
+                    HttpServerResponse.text("done")
+                  )
+                ),
+            () => Effect.sync(() => running--)
+          ))
+        const { drain, empty, held, port } = yield* pipelined(app)
+        for (let round = 0; round < 3; round++) {
+          const socket = yield* send(port, ["/slow", second])
+          yield* until(Effect.map(held, ({ active, inFlight }) => active === 2 && inFlight === 2))
+          socket.destroy()
+          yield* Effect.timeoutOption(until(empty), "10 seconds")
+          assert.deepStrictEqual(yield* held, nothing)
+        }
+        yield* until(Effect.sync(() => running === 0))
+        // Handlers that have ended without a client, and connections that were cut, leave the next client its place.
+        assert.strictEqual(yield* visit(port, "/ok", { leaveAfter: 30_000 }), "answered")
+        assert.deepStrictEqual(yield* drain.drain, { complete: true, cutOff: 0 })
+      }))
+  }
+
+  it.scopedLive("stop a handler that was asked ahead, under a deadline alone", () =>
+    Effect.gen(function*() {
+      let begun = 0
+      let stopped = 0
+      const app = Effect.interruptible(Effect.zipRight(Effect.sync(() => begun++), Effect.never)).pipe(
+        Effect.onInterrupt(() => Effect.sync(() => stopped++))
+      )
+      const { port } = yield* running((bare, { deadline }) => serve(deadline(router(bare))), app, 600_000)
+      const socket = yield* send(port, ["/1", "/2", "/3"])
+      yield* until(Effect.sync(() => begun === 3))
+      socket.destroy()
+      yield* until(Effect.sync(() => stopped === 3))
+    }))
+
+  it.scopedLive("give every answer that was sent ahead on one connection its place back, without a listener each", () =>
+    Effect.gen(function*() {
+      const warnings: Array<Error> = []
+      const warn = (warning: Error) => warnings.push(warning)
+      process.on("warning", warn)
+      yield* Effect.addFinalizer(() => Effect.sync(() => process.off("warning", warn)))
+      const { empty, held, port } = yield* pipelined(Effect.as(Effect.sleep("5 millis"), HttpServerResponse.text("ok")))
+      const socket = yield* send(port, Array.from({ length: 12 }, () => "/ok"))
+      let text = ""
+      socket.on("data", (data) => {
+        text += String(data)
+      })
+      yield* until(Effect.sync(() => text.split("HTTP/1.1 200 OK").length === 13))
+      yield* Effect.timeoutOption(until(empty), "10 seconds")
+      assert.deepStrictEqual(yield* held, nothing)
+      assert.deepStrictEqual(warnings, [])
+    }))
 
   it.scopedLive("keep the place as long as a handler runs that cannot be stopped, and not longer", () =>
     Effect.gen(function*() {

@@ -2,6 +2,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { assert, describe, it } from "@effect/vitest"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
@@ -20,6 +21,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Http from "node:http"
+import * as Net from "node:net"
 
 interface Answer {
   readonly status: number
@@ -59,6 +61,33 @@ const pause = Effect.async<void>((resume) => {
   setTimeout(() => resume(Effect.void), 2)
 })
 
+const connect = (port: number, text: string) =>
+  Effect.gen(function*() {
+    const closed = yield* Deferred.make<void>()
+    let received = ""
+    const socket = yield* Effect.acquireRelease(
+      Effect.sync(() => Net.connect(port, "127.0.0.1")),
+      (socket) => Effect.sync(() => socket.destroy())
+    )
+    socket.on("error", () => {})
+    socket.on("data", (data) => {
+      received += String(data)
+    })
+    socket.on("close", () => Deferred.unsafeDone(closed, Effect.void))
+    socket.write(text)
+    return { received: () => received, closed: Deferred.await(closed) }
+  })
+
+const upgrade = [
+  "GET /socket HTTP/1.1",
+  "Host: a",
+  "Connection: Upgrade",
+  "Upgrade: websocket",
+  "Sec-WebSocket-Version: 13",
+  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+  "\r\n"
+].join("\r\n")
+
 /** A whole program: server, routes, drain at the end; closing the scope is the shutdown. */
 const program = (options: HttpDrain.Options = {}) =>
   Effect.gen(function*() {
@@ -83,6 +112,12 @@ const program = (options: HttpDrain.Options = {}) =>
     const Routes = Layer.mergeAll(
       HttpLayerRouter.add("GET", "/slow", held),
       HttpLayerRouter.add("GET", "/stream", streamed),
+      HttpLayerRouter.add(
+        "GET",
+        "/socket",
+        Effect.flatMap(HttpServerRequest.upgrade, (socket) =>
+          Effect.as(socket.run(() => Effect.void), HttpServerResponse.empty()))
+      ),
       HttpLayerRouter.add("GET", "/fast", HttpServerResponse.text("fast")),
       HttpHealth.layerRouter(),
       HttpDrain.layerRouter
@@ -94,7 +129,8 @@ const program = (options: HttpDrain.Options = {}) =>
     const Main = HttpDrain.layerShutdown.pipe(
       Layer.provide(Served),
       Layer.provideMerge(HttpDrain.layer({ server, ...options })),
-      Layer.provideMerge(NodeHttpServer.layerServer(() => server, { port: 0, host: "127.0.0.1" }))
+      Layer.provideMerge(NodeHttpServer.layerServer(() =>
+        server, { port: 0, host: "127.0.0.1" }))
     )
     const scope = yield* Scope.make()
     const context = yield* Layer.buildWithScope(Main, scope)
@@ -113,6 +149,8 @@ const program = (options: HttpDrain.Options = {}) =>
       drain,
       begun,
       connections,
+      /** A connection on which so much is written and nothing more; it gathers what comes back, until it is closed. */
+      connect: (text: string) => connect(port, text),
       get: (path: string) => get(port, path, false),
       /** On a connection of its own: one that the server closes just now cannot be used by mistake. */
       getFresh: (path: string) => get(port, path, true),
@@ -184,6 +222,42 @@ describe("HttpDrain", () => {
       assert.deepStrictEqual(yield* drain.drain, { complete: true, cutOff: 0 })
     }))
 
+  for (const [name, text] of [["nothing", ""], ["half a request", "GET /fast HTTP/1.1\r\nHost: a\r\n"]] as const) {
+    it.scopedLive(`closes a connection on which ${name} was sent, so that the server can end`, () =>
+      Effect.gen(function*() {
+        const { connect, connections, drain, get, shutdown } = yield* program()
+        const silent = yield* connect(text)
+        yield* until(Effect.map(connections, (count) => count === 1))
+        yield* get("/fast")
+        yield* shutdown
+        yield* silent.closed
+        assert.strictEqual(silent.received(), "")
+        assert.deepStrictEqual(yield* drain.drain, { complete: true, cutOff: 0 })
+      }))
+  }
+
+  it.scopedLive("closes what connects after the drain has ended and before the server is closed", () =>
+    Effect.gen(function*() {
+      const { connect, drain, shutdown } = yield* program()
+      yield* drain.drain
+      const late = yield* connect("GET /fast HTTP/1.1\r\nHost: a\r\n\r\n")
+      yield* late.closed
+      assert.strictEqual(late.received(), "")
+      yield* shutdown
+    }))
+
+  it.scopedLive("counts a WebSocket, and cuts it off when the time is over", () =>
+    Effect.gen(function*() {
+      const { connect, drain, shutdown } = yield* program({ timeout: "100 millis" })
+      const socket = yield* connect(upgrade)
+      yield* until(Effect.sync(() => socket.received().startsWith("HTTP/1.1 101 ")))
+      assert.strictEqual(yield* drain.inFlight, 1)
+      yield* shutdown
+      yield* socket.closed
+      assert.deepStrictEqual(yield* drain.drain, { complete: false, cutOff: 1 })
+      yield* until(Effect.map(drain.inFlight, (count) => count === 0))
+    }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger))))
+
   it.scoped("admits requests while it is only announced, but lets no connection stay", () =>
     Effect.gen(function*() {
       const { drain, get, shutdown } = yield* program({ announce: "10 seconds" })
@@ -199,9 +273,9 @@ describe("HttpDrain", () => {
 
   it.scopedLive("drains once, however often it is asked, and goes on when who asked first is gone", () =>
     Effect.gen(function*() {
-      let closed = 0
+      const closed: Array<string> = []
       const drain = yield* HttpDrain.make({
-        server: { closeIdleConnections: () => closed++, closeAllConnections: () => assert.fail("nothing to cut off") }
+        server: { closeIdleConnections: () => closed.push("idle"), closeAllConnections: () => closed.push("all") }
       })
       const gate = yield* Deferred.make<void>()
       const handler = HttpApp.toWebHandler(
@@ -217,7 +291,7 @@ describe("HttpDrain", () => {
       const response = yield* Fiber.join(request)
       assert.strictEqual(yield* Effect.promise(() => response.text()), "done")
       assert.deepStrictEqual(yield* Fiber.join(second), { complete: true, cutOff: 0 })
-      assert.strictEqual(closed, 2)
+      assert.deepStrictEqual(closed, ["idle", "idle", "all"])
     }))
 
   it.scopedLive("names the server where its wait runs out", () => {
@@ -245,5 +319,7 @@ describe("HttpDrain", () => {
       for (const field of ["timeout is 0", "announce is -1", "server is", "grace is 1"]) {
         assert.include(findings, field)
       }
+      const none = yield* Effect.exit(HttpDrain.make({ server: null } as any))
+      assert.include(none._tag === "Failure" ? Cause.pretty(none.cause) : "", "InvalidOptions")
     }))
 })

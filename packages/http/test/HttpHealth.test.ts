@@ -15,6 +15,7 @@ import * as HttpDependencies from "@holdfast/http/HttpDependencies"
 import * as HttpDrain from "@holdfast/http/HttpDrain"
 import * as HttpHealth from "@holdfast/http/HttpHealth"
 import * as HttpRateLimit from "@holdfast/http/HttpRateLimit"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -205,6 +206,51 @@ describe("HttpDependencies", () => {
         problems: []
       })
     }).pipe(Effect.provide(Health.layer())))
+
+  it.effect("tells of fallbacks that stand in for nobody known", () =>
+    Effect.gen(function*() {
+      yield* TestClock.adjust("1 minute")
+      yield* Effect.fail("down").pipe(Fallback.make({ name: "prices", tiers: [Fallback.value(0)] }))
+      const page = yield* Effect.flatMap(HttpDependencies.make(), json)
+      assert.deepStrictEqual([page.status, page.dependencies], ["degraded", {}])
+      assert.deepStrictEqual(page.fallbacks, [{
+        fallback: "prices",
+        active: true,
+        active_for: 0,
+        last_served: "1970-01-01T00:01:00.000Z"
+      }])
+    }).pipe(Effect.provide(Health.layer())))
+
+  it.effect("leaves out an instant that no calendar has", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make({ name: "payment" })
+      const report: Health.Report = {
+        at: 0,
+        status: "healthy",
+        dependencies: [],
+        fallbacks: [1.7e18, Infinity, NaN, 8.64e15].map((lastRehearsed) => ({
+          fallback: "prices",
+          dependency: undefined,
+          active: false,
+          activeFor: Duration.zero,
+          lastServed: undefined,
+          lastRehearsed
+        })),
+        problems: []
+      }
+      const health = yield* Health.make()
+      const response = yield* Effect.provideService(HttpDependencies.make({ breaker }), Health.Health, {
+        ...health,
+        report: Effect.succeed(report)
+      })
+      const page: any = yield* json(response)
+      assert.deepStrictEqual(page.fallbacks.map((one: any) => one.last_rehearsed), [
+        undefined,
+        undefined,
+        undefined,
+        "+275760-09-13T00:00:00.000Z"
+      ])
+    }))
 
   it.scoped("needs no breakers then, and /health knows nothing of it", () =>
     Effect.gen(function*() {

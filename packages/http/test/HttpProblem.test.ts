@@ -13,6 +13,7 @@ import * as HttpProblem from "@holdfast/http/HttpProblem"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { STATUS_CODES } from "node:http"
 
 const circuitOpen = (retryAfter: Duration.Duration | undefined) =>
   new CircuitBreaker.CircuitOpen({ policy: "payments", dependency: "payments", reason: "open", retryAfter })
@@ -167,6 +168,36 @@ describe("HttpProblem", () => {
       "30",
       "30"
     ])
+  })
+
+  it("writes a Retry-After that every client can read, and none for a wait without end", () => {
+    assert.strictEqual(HttpProblem.retryAfter(Duration.infinity), "2147483647")
+    assert.strictEqual(HttpProblem.retryAfter(Duration.millis(1e27)), "2147483647")
+    const header = (retryAfter: Duration.Duration) =>
+      HttpProblem.response({ status: 503, retryAfter }).headers["retry-after"]
+    assert.strictEqual(header(Duration.millis(1e27)), "2147483647")
+    assert.isUndefined(header(Duration.infinity))
+  })
+
+  it("has the phrase of every status of an error for a title", async () => {
+    const titleOf = async (status: number) =>
+      (await HttpServerResponse.toWeb(HttpProblem.response({ status })).json()).title as string | undefined
+    // As RFC 9110 has them; Node's names are older. 418, 509 and 510 are no statuses of IANA any more.
+    const renamed: Record<string, string> = { 413: "Content Too Large", 422: "Unprocessable Content" }
+    const statuses = Object.entries(STATUS_CODES).filter(([status]) =>
+      Number(status) >= 400 && !["418", "509", "510"].includes(status)
+    )
+    assert.isAtLeast(statuses.length, 35)
+    for (const [status, phrase] of statuses) {
+      assert.strictEqual(await titleOf(Number(status)), renamed[status] ?? phrase, status)
+    }
+    assert.isUndefined(await titleOf(599))
+  })
+
+  it("refuses options that are none", () => {
+    for (const statuses of [null, "ab", []]) {
+      assert.throws(() => HttpProblem.make({ statuses: statuses as any }), /statuses is .*a record/s)
+    }
   })
 
   it("writes problem details of one's own, extensions included, and leaves out what is not given", async () => {

@@ -24,6 +24,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
+import * as Http from "node:http"
 import * as v8 from "node:v8"
 import * as vm from "node:vm"
 
@@ -208,6 +209,85 @@ describe("HttpRateLimit", () => {
       }
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
 
+  it.scoped("counts for the client's address where the key says nothing", () =>
+    Effect.gen(function*() {
+      const limit = yield* HttpRateLimit.make({
+        rate: 1,
+        per: "1 hour",
+        trustedProxies: 1,
+        key: (request) => request.headers["x-tenant"]
+      })
+      yield* HttpServer.serveEffect(limit.middleware(hello))
+      const status = (headers: Record<string, string>) => Effect.map(send("/", headers), (answer) => answer.status)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.1" }), 200)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.2" }), 200)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.1" }), 429)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.1", "x-tenant": "a" }), 200)
+      assert.strictEqual(yield* status({ "x-forwarded-for": "192.0.2.3", "x-tenant": "a" }), 429)
+    }).pipe(Effect.provide(NodeHttpServer.layerTest), Logger.withMinimumLogLevel(LogLevel.None)))
+
+  it.scoped("counts a cost that is none as 1, and tells so once", () => {
+    const { layer, lines } = recorder()
+    return Effect.gen(function*() {
+      const limit = yield* HttpRateLimit.make({
+        rate: 10,
+        per: "1 hour",
+        cost: (request) => Number(request.headers["x-cost"])
+      })
+      yield* HttpServer.serveEffect(limit.middleware(hello))
+      const remaining = []
+      for (const cost of ["all", "Infinity", "-5", "2", "0"]) {
+        const answer = yield* send("/", { "x-cost": cost })
+        assert.strictEqual(answer.status, 200)
+        remaining.push(answer.headers["x-ratelimit-remaining"])
+      }
+      assert.deepStrictEqual(remaining, ["9", "8", "7", "5", undefined])
+      const warnings = lines.filter(({ level }) => level === "WARN")
+      assert.deepStrictEqual(warnings, [{
+        level: "WARN",
+        message: "The cost of a request is not a finite number of 0 or more, and counts as 1. This is told once",
+        annotations: { limit: "default", cost: "NaN" }
+      }])
+    }).pipe(Effect.provide(NodeHttpServer.layerTest), Effect.provide(layer))
+  })
+
+  it.scopedLive("limits what only looks like a health check", () =>
+    Effect.gen(function*() {
+      const limit = yield* HttpRateLimit.make({ rate: 1, per: "1 hour", key: (request) => request.originalUrl })
+      yield* HttpServer.serveEffect(limit.middleware(hello))
+      const { address } = yield* HttpServer.HttpServer
+      // A client of its own: the one of the platform resolves the dots before it sends them.
+      const limited = (path: string, method = "GET") =>
+        Effect.async<boolean>((resume) => {
+          Http.request({ port: (address as HttpServer.TcpAddress).port, path, method, agent: false }, (answer) => {
+            answer.resume()
+            resume(Effect.succeed("ratelimit" in answer.headers))
+          }).end()
+        })
+      for (
+        const path of [
+          "/health/../z",
+          "/health/%2e%2e/z",
+          "/health/dependencies/../../z",
+          "/health%2f..%2fz",
+          "/health/..\\z",
+          "/health#/../z",
+          "/health/orders",
+          "/health/",
+          "//health",
+          "/Health",
+          "/health;a"
+        ]
+      ) {
+        assert.isTrue(yield* limited(path), path)
+      }
+      assert.isTrue(yield* limited("/health", "POST"))
+      for (const path of ["/health", "/health?a=/../z", "/health/dependencies"]) {
+        assert.isFalse(yield* limited(path), path)
+        assert.isFalse(yield* limited(path, "HEAD"), path)
+      }
+    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+
   it.scoped("puts its headers on errors too, in every place where it can stand", () =>
     Effect.gen(function*() {
       const limit = yield* HttpRateLimit.make({ rate: 10, key: () => "everybody" })
@@ -250,6 +330,22 @@ describe("HttpRateLimit", () => {
         assert.strictEqual(answer.headers["ratelimit"]!.split(", ").length, 2)
       }
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
+
+  it.scoped("writes whole numbers of 15 digits at most, however slow the rate is", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(1_706_540_000_250)
+      const limit = yield* HttpRateLimit.make({ rate: 1e-6, per: "365 days", capacity: 1e9 })
+      yield* limit.take({ key: "a", cost: 1e9 })
+      const { headers } = yield* limit.take({ key: "a", cost: 1e9 })
+      assert.deepStrictEqual(written(headers), {
+        "x-ratelimit-limit": "1000000000",
+        "x-ratelimit-remaining": "0",
+        "x-ratelimit-reset": "999999999999999",
+        "ratelimit-policy": "\"default\";q=1000000000;w=999999999999999",
+        "ratelimit": "\"default\";r=0;t=999999999999999",
+        "retry-after": "2147483647"
+      })
+    }).pipe(Logger.withMinimumLogLevel(LogLevel.None)))
 
   it.scoped("escapes its name in the structured fields", () =>
     Effect.gen(function*() {
@@ -378,7 +474,12 @@ describe("HttpRateLimit", () => {
       ) {
         assert.include(findings, field)
       }
-      assert.include(yield* bad({ rate: 1, key: () => "", trustedProxies: 1 }), "trustedProxies is 1")
+      for (const cost of [Infinity, NaN, "1"]) {
+        assert.include(yield* bad({ rate: 1, cost }), "cost is")
+        const limit = yield* HttpRateLimit.make({ rate: 1 })
+        assert.throws(() => limit.at({ cost: cost as number }), /HttpRateLimit\.at.*cost is/s)
+      }
+      assert.include(yield* bad({ rate: 1, tiers: null, tierOf: () => "" }), "tiers is null")
       assert.include(yield* bad({ rate: 1, capacity: 0.5 }), "capacity is 0.5")
       assert.include(yield* bad(undefined), "options is undefined")
     }))

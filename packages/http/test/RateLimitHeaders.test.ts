@@ -81,6 +81,17 @@ describe("Retry-After", () => {
     )
   })
 
+  it("a day that its month does not have is no date", () => {
+    const read = (date: string) =>
+      RateLimitHeaders.parseRetryAfter(`Fri, ${date} 00:00:00 GMT`, { now: Date.UTC(2026, 0, 1), longest: "3000 days" })
+    for (const date of ["30 Feb 2026", "29 Feb 2026", "31 Apr 2026", "32 Dec 2026", "00 Jan 2026"]) {
+      assert.isUndefined(read(date), date)
+    }
+    for (const date of ["28 Feb 2026", "29 Feb 2028", "30 Apr 2026", "31 Dec 2026"]) {
+      assert.isDefined(read(date), date)
+    }
+  })
+
   it("a date without anything to read it against is ignored", () => {
     assert.isUndefined(RateLimitHeaders.parseRetryAfter("Wed, 21 Oct 2015 07:28:00 GMT"))
   })

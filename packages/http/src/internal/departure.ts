@@ -12,6 +12,15 @@ interface Emitter {
   once(event: "close" | "finish", listener: () => void): unknown
 }
 
+/** A response of HTTP/1, which waits without a socket while another one is before it on the same connection. */
+interface PipelinedResponse extends Emitter {
+  readonly socket: unknown
+  readonly writableFinished: boolean
+  readonly assignSocket: unknown
+  destroy(): unknown
+  emit(event: "close"): unknown
+}
+
 /** One for all middleware around a request, since listeners of an emitter are limited. */
 interface Connection {
   gone: boolean
@@ -22,6 +31,46 @@ const connections = new WeakMap<object, Connection>()
 
 const isEmitter = (value: unknown): value is Emitter =>
   typeof value === "object" && value !== null && typeof (value as Emitter).once === "function"
+
+const isPipelined = (value: Emitter): value is PipelinedResponse =>
+  typeof (value as PipelinedResponse).assignSocket === "function"
+
+/** The unfinished responses of a connection, under one listener of its socket: a client may send any number of requests ahead. */
+const unfinished = new WeakMap<object, Set<PipelinedResponse>>()
+
+/**
+ * Node says that a response was cut off only if it had its turn already: one that waits behind another on the same connection hears
+ * nothing when the connection dies. It is told here, in the way of Node, so that the platform stops its handler too.
+ */
+const closeUnattached = (response: PipelinedResponse): void => {
+  if (!isEmitter(response.socket) && !response.writableFinished) {
+    response.destroy()
+    response.emit("close")
+  }
+}
+
+const watchSocket = (socket: Emitter, response: PipelinedResponse): void => {
+  if (socket.destroyed === true) {
+    closeUnattached(response)
+    return
+  }
+  const known = unfinished.get(socket)
+  const open = known ?? new Set()
+  if (known === undefined) {
+    unfinished.set(socket, open)
+    socket.once("close", () => {
+      const left = [...open]
+      open.clear()
+      left.forEach(closeUnattached)
+    })
+  }
+  open.add(response)
+  const remove = () => {
+    open.delete(response)
+  }
+  response.once("finish", remove)
+  response.once("close", remove)
+}
 
 const connectionOf = (request: HttpServerRequest.HttpServerRequest): Connection | undefined => {
   const { response, source } = request as {
@@ -53,7 +102,19 @@ const connectionOf = (request: HttpServerRequest.HttpServerRequest): Connection 
       connection.listeners.forEach((listener) => listener())
     }
   })
+  if (!upgrade && isPipelined(emitter) && isEmitter(source?.socket)) {
+    watchSocket(source.socket, emitter)
+  }
   return connection
+}
+
+/**
+ * Sees to it that the platform hears of the departure of this request's client, whatever the place of the request on its connection.
+ *
+ * @internal
+ */
+export const watchDeparture = (request: HttpServerRequest.HttpServerRequest): void => {
+  connectionOf(request)
 }
 
 /**

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as HttpRateLimit from "../HttpRateLimit.js"
+import { isCost } from "./rateLimitUse.js"
 import { OptionsCheck } from "./serverOptions.js"
 
 /** @internal */
@@ -45,6 +46,21 @@ const checkRate = (check: OptionsCheck, path: string, rate: { readonly [field: s
 }
 
 /** @internal */
+export const checkRoute = (
+  route: { readonly cost?: number | undefined; readonly operation?: string | undefined }
+): void => {
+  const check = new OptionsCheck("HttpRateLimit.at")
+  check.record(route, ["cost", "operation"])
+  check.optional(route.cost, (value) => {
+    if (!isCost(value)) {
+      check.add("cost", value, "a finite number of 0 or more")
+    }
+  })
+  check.optional(route.operation, (value) => check.text("operation", value))
+  check.done()
+}
+
+/** @internal */
 export const checkRateLimit = (options: HttpRateLimit.Options): Numbers => {
   const check = new OptionsCheck("HttpRateLimit.make")
   check.record(options, fields)
@@ -53,13 +69,6 @@ export const checkRateLimit = (options: HttpRateLimit.Options): Numbers => {
   check.quotable("name", name)
   check.optional(options.key, (value) => check.callable("key", value))
   check.optional(options.trustedProxies, (value) => check.whole("trustedProxies", value, 0, 100))
-  if (options.key !== undefined && options.trustedProxies !== undefined) {
-    check.add(
-      "trustedProxies",
-      options.trustedProxies,
-      "nothing beside a key of your own, which reads the address itself"
-    )
-  }
   const maximumKeys = options.maximumKeys ?? 100_000
   check.whole("maximumKeys", maximumKeys, 1, 10_000_000)
   check.optional(options.tierOf, (value) => check.callable("tierOf", value))
@@ -68,8 +77,8 @@ export const checkRateLimit = (options: HttpRateLimit.Options): Numbers => {
   check.optional(options.dryRun, (value) => check.flag("dryRun", value))
   check.optional(options.maxWait, (value) => check.duration("maxWait", value, 0))
   check.optional(options.cost, (value) => {
-    if (typeof value !== "function" && !(typeof value === "number" && value >= 0)) {
-      check.add("cost", value, "a number of 0 or more, or a function that gives one")
+    if (typeof value !== "function" && !isCost(value)) {
+      check.add("cost", value, "a finite number of 0 or more, or a function that gives one")
     }
   })
   if ((options.tiers === undefined) !== (options.tierOf === undefined)) {
@@ -79,7 +88,8 @@ export const checkRateLimit = (options: HttpRateLimit.Options): Numbers => {
       "given together: tiers name rates, tierOf chooses"
     )
   }
-  for (const [tier, rate] of Object.entries(options.tiers ?? {})) {
+  const tiers = options.tiers !== undefined && check.isRecord("tiers", options.tiers) ? options.tiers : {}
+  for (const [tier, rate] of Object.entries(tiers)) {
     check.quotable(`tiers.${tier}`, tier)
     if (typeof rate !== "object" || rate === null) {
       check.add(`tiers.${tier}`, rate, "a rate, such as { rate: 10, per: \"1 second\" }")

@@ -22,8 +22,7 @@ export class OptionsCheck {
 
   /** A misspelt option must not be ignored. Throws at once if there is no record to read. */
   record(options: unknown, fields: ReadonlyArray<string>): void {
-    if (typeof options !== "object" || options === null || Array.isArray(options)) {
-      this.add("options", options, "a record")
+    if (!this.isRecord("options", options)) {
       this.done()
       return
     }
@@ -32,6 +31,14 @@ export class OptionsCheck {
         this.add(field, value, `no such field; the fields are ${fields.join(", ")}`)
       }
     }
+  }
+
+  isRecord(field: string, value: unknown): value is object {
+    const record = typeof value === "object" && value !== null && !Array.isArray(value)
+    if (!record) {
+      this.add(field, value, "a record")
+    }
+    return record
   }
 
   text(field: string, value: unknown): void {
