@@ -3,6 +3,7 @@ import * as Backoff from "@holdfast/core/Backoff"
 import * as Bulkhead from "@holdfast/core/Bulkhead"
 import * as Chaos from "@holdfast/core/Chaos"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as Deadline from "@holdfast/core/Deadline"
 import * as Failure from "@holdfast/core/Failure"
 import * as Fallback from "@holdfast/core/Fallback"
 import * as Fault from "@holdfast/core/Fault"
@@ -14,7 +15,7 @@ import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Retry from "@holdfast/core/Retry"
 import * as RetryBudget from "@holdfast/core/RetryBudget"
 import * as Timeout from "@holdfast/core/Timeout"
-import { families } from "@holdfast/metrics/MetricFamilies"
+import { all, families } from "@holdfast/metrics/MetricFamilies"
 import * as ResilienceMetrics from "@holdfast/metrics/ResilienceMetrics"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -320,6 +321,31 @@ describe("the metrics of Holdfast", () => {
   )
 
   counting(
+    "a limit that rang for the caller's deadline, or before anything was sent, says nothing of the dependency",
+    (service) =>
+      Effect.gen(function*() {
+        const places = yield* Bulkhead.make({
+          name: `${service}.bulkhead`,
+          dependency: service,
+          maxConcurrent: 1,
+          maxQueue: 1
+        })
+        const call = Policy.compose(Timeout.make("3 seconds", { dependency: service }), places).with({
+          operation: "charge"
+        })
+        yield* after(Deadline.within(call(Effect.never), "20 millis"), "20 millis")
+        assert.deepStrictEqual(seriesOf(families.timeouts, service), { charge: 0 })
+        const running = yield* Effect.fork(places.with({ operation: "charge" })(Effect.never))
+        yield* Effect.yieldNow()
+        yield* after(call(Effect.void), "3 seconds")
+        assert.deepStrictEqual(seriesOf(families.timeouts, service), { charge: 0 })
+        yield* Fiber.interrupt(running)
+        yield* after(call(Effect.never), "3 seconds")
+        assert.deepStrictEqual(seriesOf(families.timeouts, service), { charge: 1 })
+      })
+  )
+
+  counting(
     "late results: of a breaker that has moved on, and of a limit that had run out",
     (service) =>
       Effect.gen(function*() {
@@ -514,6 +540,25 @@ describe("the layer", () => {
       )
       assert.deepStrictEqual(seriesOf(families.calls, "built twice"), { "unnamed success": 1 })
     }))
+
+  it.effect("what guards the service itself is no client: only what it refuses is counted", () =>
+    Effect.gen(function*() {
+      const service = "http.server"
+      const limiter = yield* RateLimiter.make({ name: "default", dependency: service, rate: 2, per: "1 minute" })
+      const places = yield* Bulkhead.make({ name: service, maxConcurrent: 1, maxQueue: 0 })
+      const limit = Timeout.make("1 second", { scope: "total", dependency: service })
+      yield* Effect.repeatN(Effect.exit(limiter(Effect.void)), 4)
+      yield* Effect.exit(places(places(Effect.void)))
+      yield* after(limit(Effect.never), "1 second")
+      for (const family of all.filter(({ metric }) => metric.startsWith("http_client_"))) {
+        assert.deepStrictEqual(seriesOf(family, service), {}, family.metric)
+        assert.deepStrictEqual(seriesOf(family, "default"), {}, family.metric)
+      }
+      assert.deepStrictEqual(seriesOf(families.calls, service), {})
+      assert.deepStrictEqual(seriesOf(families.attempts, service), {})
+      assert.deepStrictEqual(seriesOf(families.limiterDecisions, service), { refused: 3 })
+      assert.deepStrictEqual(seriesOf(families.bulkheadRejected, service), { "": 1 })
+    }).pipe(Effect.provide(ResilienceMetrics.layer())))
 
   it.effect("what runs without it is not counted", () =>
     Effect.gen(function*() {

@@ -8,6 +8,12 @@ import type * as Duration from "effect/Duration"
 import { families, type Family } from "../MetricFamilies.js"
 import { type Series, seriesOf, Vocabulary } from "./series.js"
 
+/**
+ * Under these names a service limits what comes in to itself. A request passes several such guards, so their calls are neither requests
+ * nor anything that was asked of a dependency; what they refuse is counted.
+ */
+const own: ReadonlySet<string | undefined> = new Set(["http.server"])
+
 /** Longer gaps between answers of a fallback are no time in fallback: nobody asked. In milliseconds. */
 const longestGap = 60_000
 
@@ -163,6 +169,9 @@ export class Recorder {
     switch (event._tag) {
       case "AttemptEnded": {
         const { call, duration, outcome } = event
+        if (own.has(call.dependency)) {
+          return
+        }
         const service = this.services.of(call.dependency)
         service.endpoints.of(call.operation).attempt(outcome, secondsOf(duration))
         if (call.attempt > 1) {
@@ -172,6 +181,9 @@ export class Recorder {
       }
       case "CallEnded": {
         const { attempts, call, outcome } = event
+        if (own.has(call.dependency)) {
+          return
+        }
         const service = this.services.of(call.dependency)
         service.endpoints.of(call.operation).call(outcome.class)
         if (outcome.class === "Success") {
@@ -186,8 +198,15 @@ export class Recorder {
         return
       }
       case "TimeoutFired": {
+        if (own.has(event.call.dependency)) {
+          return
+        }
         const service = this.about(event.call)
-        service.endpoints.of(event.call.operation).timeouts.update(1)
+        const { timeouts } = service.endpoints.of(event.call.operation)
+        // The caller was in a hurry, or nothing was sent: neither says that the dependency is slow.
+        if (!event.inherited && event.scope !== "queue") {
+          timeouts.update(1)
+        }
         if (event.late) {
           service.lateAnswers.update(1)
         }
