@@ -282,8 +282,13 @@ describe("the text", () => {
     )
   })
 
-  it("another value of `include` is refused", () => {
-    assert.throws(() => PrometheusText.format([], [], { include: "mine" as "all" }), InvalidOptions)
+  it("another value of `include`, an option that is none, and what is no record are refused before anything is rendered", () => {
+    for (
+      const options of [{ include: "mine" }, { include: null }, { inclde: "all" }, null, "all"] as ReadonlyArray<any>
+    ) {
+      assert.throws(() => PrometheusText.format([], [], options), InvalidOptions)
+      assert.throws(() => PrometheusText.render(options), InvalidOptions)
+    }
   })
 })
 
