@@ -433,6 +433,12 @@ describe("Health of a program", () => {
       refused(wrong),
       /fallbacks is \[1\].*rehearsed.prices is "yesterday".*stuckAfter is 0.*unprovenAfter is "soon".*flappingAt is 65.*capacity is 0.*own is \[1\]/
     )
+    for (const at of [1.7e18, Infinity, NaN, -1]) {
+      assert.match(
+        refused({ rehearsed: { prices: at } }),
+        /rehearsed.prices is .*, allowed is a number from 0 to 86400/
+      )
+    }
     assert.match(refused({ stuck: 1 }), /stuck is 1, allowed is no such field/)
   })
 
