@@ -89,6 +89,9 @@ export interface Options {
 
 const defaults = { stuckAfter: "5 minutes", unprovenAfter: "30 days", flappingAt: 5, capacity: 500 } as const
 
+/** The last instant that a `Date` can be: what is beyond it is no instant in milliseconds. */
+const lastInstant = 8.64e15
+
 /**
  * Health that can be read at any time.
  *
@@ -162,7 +165,7 @@ export const make = (
       check.add("fallbacks", fallbacks, "a list of fallbacks")
     }
     check.record(rehearsed, Object.keys(rehearsed))
-    Object.entries(rehearsed).forEach(([fallback, at]) => check.number(`rehearsed.${fallback}`, at, 0))
+    Object.entries(rehearsed).forEach(([fallback, at]) => check.number(`rehearsed.${fallback}`, at, 0, lastInstant))
     const limits: Limits = {
       stuckMillis: check.duration("stuckAfter", stuckAfter),
       unprovenMillis: check.duration("unprovenAfter", unprovenAfter),

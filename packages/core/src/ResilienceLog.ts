@@ -89,12 +89,13 @@ class Log {
     if (!shows(writer, level)) {
       return
     }
-    const subject = `${event._tag} ${subjectOf(event)}`
+    const kind = `${event._tag} ${level._tag}`
+    const subject = `${kind} ${subjectOf(event)}`
     let counted = this.counts.get(subject)
     let lines: ReadonlyArray<Line> | undefined = undefined
     if (counted === undefined) {
       lines = this.linesOf(event)
-      counted = this.count(subject, event, lines[0]!)
+      counted = this.count(subject, kind, event, lines[0]!)
     }
     // That a call failed fast is nothing to read one by one.
     if (counted.written >= this.burst || event._tag === "CircuitRejected") {
@@ -114,9 +115,9 @@ class Log {
     return level === undefined ? linesOf(event) : linesOf(event).map((line) => ({ ...line, level }))
   }
 
-  private count(subject: string, event: ResilienceEvent.ResilienceEvent, line: Line): Counted {
+  private count(subject: string, kind: string, event: ResilienceEvent.ResilienceEvent, line: Line): Counted {
     const full = this.counts.size >= mostSubjects
-    const key = full ? event._tag : subject
+    const key = full ? kind : subject
     const known = this.counts.get(key)
     const counted = known ?? {
       line: full ? { ...line, message: `${event._tag} of others`, fields: {} } : line,

@@ -10,6 +10,7 @@ import * as Backoff from "./Backoff.js"
 import * as DependencyRegistry from "./DependencyRegistry.js"
 import * as Figures from "./Figures.js"
 import { spelled } from "./internal/lintRules.js"
+import { checkOwn, ownNames } from "./internal/own.js"
 import { about, aboutPercent, time } from "./internal/worstCase.js"
 import * as LatencyBudget from "./LatencyBudget.js"
 import * as Lint from "./Lint.js"
@@ -63,6 +64,8 @@ export interface Options {
   readonly overhead?: Duration.DurationInput | undefined
   /** The delays between attempts. Default those of `Retry`. */
   readonly backoff?: Duration.DurationInput | Backoff.Backoff | undefined
+  /** Names that are no dependencies: under them the service limits what comes in. Default `http.server`. */
+  readonly own?: ReadonlyArray<string> | undefined
   /** Answers below which nothing is recommended: of 1000, ten are beyond the 99th percentile. Default 1000. */
   readonly minimumSamples?: number | undefined
   /** The policy that an operation has, to be linted against its latency; `now` asks the registry. */
@@ -71,7 +74,7 @@ export interface Options {
     | undefined
 }
 
-const fields = ["sla", "overhead", "backoff", "minimumSamples", "policyOf"]
+const fields = ["sla", "overhead", "backoff", "own", "minimumSamples", "policyOf"]
 
 const defaultMinimum = 1000
 
@@ -250,7 +253,14 @@ export const fromSnapshot = (snapshot: Figures.Snapshot, options: Options = {}):
   const check = new Validation("Tuning.fromSnapshot")
   check.record(options, fields)
   check.done()
-  const { backoff = Retry.defaultBackoff, minimumSamples = defaultMinimum, overhead = 0, policyOf, sla } = options
+  const {
+    backoff = Retry.defaultBackoff,
+    minimumSamples = defaultMinimum,
+    overhead = 0,
+    own = ownNames,
+    policyOf,
+    sla
+  } = options
   const slaMillis = sla === undefined ? undefined : check.duration("sla", sla)
   const overheadMillis = check.duration("overhead", overhead, 0)
   if (slaMillis !== undefined && overheadMillis >= slaMillis) {
@@ -259,6 +269,7 @@ export const fromSnapshot = (snapshot: Figures.Snapshot, options: Options = {}):
   if (!Backoff.isBackoff(backoff)) {
     check.duration("backoff", backoff, 0)
   }
+  checkOwn(check, own)
   check.whole("minimumSamples", minimumSamples, 1)
   if (policyOf !== undefined) {
     check.callable("policyOf", policyOf)
@@ -271,7 +282,7 @@ export const fromSnapshot = (snapshot: Figures.Snapshot, options: Options = {}):
     minimum: minimumSamples,
     policyOf: policyOf ?? (() => undefined)
   }
-  return snapshot.dependencies.flatMap(({ live, operations }) =>
+  return snapshot.dependencies.filter(({ dependency }) => !own.includes(dependency)).flatMap(({ live, operations }) =>
     operations.map((operation): Advice => {
       const timeoutMillis = timeoutOf(operation, wanted, snapshot.at)
       const maxConcurrent = placesOf(operation, wanted, snapshot.at)

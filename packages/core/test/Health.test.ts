@@ -123,6 +123,44 @@ describe("Health: circuits", () => {
       })
   )
 
+  watching("of several breakers with one name the worst is told of", (read) =>
+    Effect.gen(function*() {
+      const one = yield* breaker("hosts", { openDuration: "1 hour" })
+      const two = yield* breaker("hosts", { openDuration: "1 hour" })
+      const now = Effect.map(read, (report) => {
+        const { circuits, status } = of(report, "hosts")
+        return [status, ...circuits.map(({ since, state, troubledSince }) => [state, since, troubledSince])]
+      })
+      yield* times(3, one(lost))
+      yield* Effect.sleep("1 minute")
+      yield* times(3, two(lost))
+      yield* two.reset
+      assert.deepStrictEqual((yield* now).slice(0, 1), ["down"])
+      yield* two(Effect.void)
+      assert.deepStrictEqual((yield* now).slice(0, 1), ["down"])
+      yield* one.reset
+      assert.deepStrictEqual(yield* now, ["healthy", ["closed", start + 60_000, undefined]])
+      yield* one.isolate
+      yield* times(3, two(lost))
+      yield* one.reset
+      assert.deepStrictEqual(yield* now, ["down", ["open", start + 60_000, start + 60_000]])
+      yield* two.reset
+      assert.strictEqual((yield* now)[0], "healthy")
+    }))
+
+  watching(
+    "one that is gone while it was open is forgotten once its time is up and another of its name is called",
+    (read) =>
+      Effect.gen(function*() {
+        yield* times(3, (yield* breaker("remade"))(lost))
+        yield* Effect.sleep("1 minute")
+        const anew = yield* breaker("remade")
+        yield* times(3, anew(lost))
+        yield* anew.reset
+        assert.strictEqual(of(yield* read, "remade").status, "healthy")
+      })
+  )
+
   watching("one that is down takes the whole down only if it is critical", (read) =>
     Effect.gen(function*() {
       for (const criticality of ["optional", "important", "critical"] as const) {
@@ -433,6 +471,12 @@ describe("Health of a program", () => {
       refused(wrong),
       /fallbacks is \[1\].*rehearsed.prices is "yesterday".*stuckAfter is 0.*unprovenAfter is "soon".*flappingAt is 65.*capacity is 0.*own is \[1\]/
     )
+    for (const at of [1.7e18, Infinity, NaN, -1]) {
+      assert.match(
+        refused({ rehearsed: { prices: at } }),
+        /rehearsed.prices is .*, allowed is a number from 0 to 86400/
+      )
+    }
     assert.match(refused({ stuck: 1 }), /stuck is 1, allowed is no such field/)
   })
 

@@ -398,6 +398,61 @@ describe("ResilienceLog: floods", () => {
       ])
     }))
 
+  it.live("what reads otherwise is counted apart: by level, by what a limit bounds, by why nothing was tried or admitted", () =>
+    Effect.gen(function*() {
+      const failing = Effect.gen(function*() {
+        const breaker = yield* policy("recommendations", { tripPolicy: CircuitBreaker.consecutive(5) })
+        yield* times(105, breaker(lost).pipe(Fallback.orElse("popular")))
+      })
+      const slow = Effect.gen(function*() {
+        yield* times(3, Timeout.make("5 millis", { dependency: "payment" })(Effect.never))
+        const total = Timeout.make("10 millis", { dependency: "payment", scope: "total" })
+        yield* times(2, total(Effect.never))
+        yield* times(2, Deadline.within(total(Effect.never), "3 millis"))
+      })
+      const givingUp = Effect.gen(function*() {
+        const none = yield* RetryBudget.make({ percent: 0, minimumPerSecond: 0 })
+        yield* times(2, Retry.make({ maxRetries: 1, dependency: "stock" }).with({ repeatable: false })(lost))
+        yield* times(3, Retry.make({ maxRetries: 1, budget: none, dependency: "stock" })(lost))
+      })
+      const full = Effect.gen(function*() {
+        const pool = yield* Bulkhead.make({ name: "mail", maxConcurrent: 1, maxQueue: 1, maxWait: "1 second" })
+        const holder = yield* Effect.fork(pool(Effect.never))
+        yield* Effect.yieldNow()
+        const waiting = yield* Effect.fork(Effect.exit(pool(Effect.void)))
+        yield* Effect.yieldNow()
+        yield* times(2, pool(Effect.void))
+        yield* Fiber.join(waiting)
+        yield* Fiber.interrupt(holder)
+      })
+      const sums = (body: Body, burst: number, level?: LogLevel.LogLevel) =>
+        Effect.map(
+          linesOf(body, { burst }, level),
+          (lines) =>
+            lines.filter((line) => line.includes(" in 10s)")).map((line) =>
+              line.replace(/ (?:bulkhead|breaker|count)=.*?(?= reason|$)/, "")
+            )
+        )
+      assert.deepStrictEqual(yield* sums(failing, 2), [
+        "WARN All attempts to orElse failed, using fallback (3 more in 10s)",
+        "INFO Circuit of recommendations fails calls fast (100 in 10s) reason=open",
+        "INFO Serving a substitute of recommendations (fallback) (98 more in 10s)"
+      ])
+      assert.deepStrictEqual(yield* sums(slow, 1), [
+        "WARN Request to payment timed out after 5ms (2 more in 10s)",
+        "WARN Request to payment timed out after 10ms in all (1 more in 10s)",
+        "WARN Request to payment was ended by the deadline of its caller (1 more in 10s)"
+      ])
+      assert.deepStrictEqual(yield* sums(givingUp, 0, LogLevel.Debug), [
+        "DEBUG Not retrying stock: it must not be made twice (2 in 10s) reason=not_repeatable",
+        "WARN Not retrying stock: the retry budget is used up (3 in 10s) reason=budget"
+      ])
+      assert.deepStrictEqual(yield* sums(full, 0), [
+        "WARN Pool of mail exhausted, rejecting request (2 in 10s) reason=full",
+        "WARN Pool of mail exhausted, rejecting request (1 in 10s) reason=waited"
+      ])
+    }))
+
   it.live("nothing grows with names: beyond a thousand pieces in a period the others are counted together", () =>
     Effect.gen(function*() {
       const limiter = yield* RateLimiter.make({ name: "api", rate: 1, per: "1 day", maximumKeys: 10_000 })

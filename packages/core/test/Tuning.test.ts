@@ -136,6 +136,13 @@ describe("Tuning", () => {
       assert.deepStrictEqual(findings(1000), [])
     }))
 
+  it.live("what comes in to the service itself is no dependency to be tuned", () =>
+    Effect.gen(function*() {
+      const snapshot = yield* figuresOf(traffic(watched("http.server"), 200, 10, () => 450))
+      const advised = (own?: ReadonlyArray<string>) => Tuning.fromSnapshot(snapshot, { own }).length
+      assert.deepStrictEqual([advised(), advised([]), advised(["grpc.server"])], [0, 1, 1])
+    }))
+
   it.live("places grow with the traffic and the latency, and never are none", () =>
     Effect.gen(function*() {
       const places = (perSecond: number, millis: number) =>
@@ -210,6 +217,7 @@ describe("Tuning", () => {
         refused({ sla: 1000, overhead: 1000, backoff: "soon", minimumSamples: 0, policyOf: 1 }),
         /overhead is 1000, allowed is less than the sla; backoff is "soon".*minimumSamples is 0.*policyOf is 1/
       )
+      assert.match(refused({ own: [1] }), /own is \[1\], allowed is a list of names/)
       assert.match(refused({ slo: 1 }), /slo is 1, allowed is no such field/)
       assert.strictEqual(Tuning.format(Tuning.fromSnapshot(empty)), "Nothing was measured.\n")
     }))

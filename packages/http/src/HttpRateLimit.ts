@@ -237,6 +237,7 @@ const limitOf = (name: string, rate: RateLimiter.Rate, options: Options, read: N
   Effect.map(
     RateLimiter.make({
       name,
+      dependency: "http.server",
       rate: rate.rate,
       per: rate.per,
       capacity: rate.capacity,

@@ -13,6 +13,10 @@ import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { assert, describe, it } from "@effect/vitest"
+import * as Diagnosis from "@holdfast/core/Diagnosis"
+import * as Figures from "@holdfast/core/Figures"
+import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import * as Tuning from "@holdfast/core/Tuning"
 import * as HttpRateLimit from "@holdfast/http/HttpRateLimit"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -370,6 +374,26 @@ describe("HttpRateLimit", () => {
         assert.isTrue((yield* limit.take({ key: "a" })).allowed)
       }
       assert.strictEqual(yield* limit.limiter.wouldHaveRefused, 2)
+    }))
+
+  it.scoped("is no dependency that a diagnosis would find at fault: it guards the service itself, tiers included", () =>
+    Effect.gen(function*() {
+      const figures = yield* Figures.make()
+      yield* Effect.gen(function*() {
+        const limit = yield* HttpRateLimit.make({
+          rate: 10,
+          per: "1 minute",
+          tiers: { paid: { rate: 20, per: "1 minute" } },
+          tierOf: () => "paid"
+        })
+        yield* Effect.repeatN(limit.take({ key: "a" }), 59)
+        yield* Effect.repeatN(limit.take({ key: "a", tier: "paid" }), 59)
+      }).pipe(ResilienceEvent.listen(figures.listener), Logger.withMinimumLogLevel(LogLevel.None))
+      const snapshot = yield* figures.snapshot
+      assert.deepStrictEqual(snapshot.dependencies.map(({ dependency }) => dependency), ["http.server"])
+      assert.strictEqual(snapshot.dependencies[0]?.operations[0]?.rejections.rateLimit, 90)
+      assert.deepStrictEqual(Diagnosis.fromSnapshot(snapshot), [])
+      assert.deepStrictEqual(Tuning.fromSnapshot(snapshot), [])
     }))
 
   it.scoped("logs limited requests: one warning per period with the most limited keys, each one at debug level", () => {

@@ -11,7 +11,7 @@ import * as PrometheusText from "./PrometheusText.js"
 /**
  * Answers with the metrics as they are now. It is an app by itself, and a handler for a route of an `HttpRouter`.
  *
- * It names every dependency and every route: do not show it to strangers.
+ * It names every dependency and every route: do not show it to strangers. Wrong options throw `InvalidOptions`.
  *
  * @example
  * import * as PrometheusEndpoint from "@holdfast/metrics/PrometheusEndpoint"

@@ -3,12 +3,12 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions } from "@holdfast/core/Options"
 import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type * as MetricPair from "effect/MetricPair"
 import { announce } from "./internal/announced.js"
 import { Exposition } from "./internal/exposition.js"
+import { readOption } from "./internal/options.js"
 import { all, type Family } from "./MetricFamilies.js"
 import * as RegistryMetrics from "./RegistryMetrics.js"
 
@@ -23,7 +23,7 @@ export interface Options {
    *
    * Names and labels of the program's own are made to fit: what Prometheus does not allow in them becomes `_`, and a counter that only
    * grows ends in `_total`. A counter that may also fall is a gauge, a frequency is a counter with the label `key`. A metric whose name
-   * is taken by one of another type is left out, and a comment says so.
+   * is taken by one of another type, or by a part of a histogram or a summary, is left out, and a comment says so.
    */
   readonly include?: "holdfast" | "all" | undefined
 }
@@ -43,13 +43,40 @@ export const contentType = "text/plain; version=0.0.4; charset=utf-8"
 
 const byName: ReadonlyMap<string, Family> = new Map(all.map((family) => [family.metric, family]))
 
-const check = (options: Options | undefined): boolean => {
-  const { include = "holdfast" } = options ?? {}
-  if (include !== "holdfast" && include !== "all") {
-    const finding = { field: "include", value: include, allowed: "one of \"holdfast\", \"all\"" }
-    throw new InvalidOptions({ owner: "PrometheusText", findings: [finding] })
+const withOthers = (options: Options): boolean =>
+  readOption(
+    "PrometheusText",
+    options,
+    "include",
+    "holdfast",
+    (include) => include === "holdfast" || include === "all" ? include : undefined,
+    "one of \"holdfast\", \"all\""
+  ) === "all"
+
+const textOf = (
+  snapshot: Iterable<MetricPair.MetricPair.Untyped>,
+  readings: Iterable<RegistryMetrics.Reading>,
+  others: boolean
+): string => {
+  const exposition = new Exposition()
+  for (const family of all) {
+    exposition.family(family.metric, family.exposedAs ?? family.type, family.help)
   }
-  return include === "all"
+  for (const pair of snapshot) {
+    const family = byName.get(pair.metricKey.name)
+    // What was read at the registry before may be of a dependency that is gone.
+    if (family === undefined ? others : family.source !== "registry") {
+      exposition.pair(pair)
+    }
+  }
+  for (const { family, labels, value } of readings) {
+    exposition.sample(
+      family.metric,
+      family.labels.map((label, place) => [label, labels[place]!] as const),
+      value
+    )
+  }
+  return exposition.text()
 }
 
 /**
@@ -70,29 +97,8 @@ const check = (options: Options | undefined): boolean => {
 export const format = (
   snapshot: Iterable<MetricPair.MetricPair.Untyped>,
   readings: Iterable<RegistryMetrics.Reading>,
-  options?: Options
-): string => {
-  const withOthers = check(options)
-  const exposition = new Exposition()
-  for (const family of all) {
-    exposition.family(family.metric, family.exposedAs ?? family.type, family.help)
-  }
-  for (const pair of snapshot) {
-    const family = byName.get(pair.metricKey.name)
-    // What was read at the registry before may be of a dependency that is gone.
-    if (family === undefined ? withOthers : family.source !== "registry") {
-      exposition.pair(pair)
-    }
-  }
-  for (const { family, labels, value } of readings) {
-    exposition.sample(
-      family.metric,
-      family.labels.map((label, place) => [label, labels[place]!] as const),
-      value
-    )
-  }
-  return exposition.text()
-}
+  options: Options = {}
+): string => textOf(snapshot, readings, withOthers(options))
 
 /**
  * The text as it is now: counters and histograms from Effect's metrics, and everything that is read at the `DependencyRegistry`, at this
@@ -107,8 +113,12 @@ export const format = (
  * @since 0.1.0
  * @category rendering
  */
-export const render = (options?: Options): Effect.Effect<string> =>
+export const render = (options: Options = {}): Effect.Effect<string> =>
+  // Wrong options are a bug of whoever asks, now, and not one that the first scrape finds.
+  rendered(withOthers(options))
+
+const rendered = (others: boolean): Effect.Effect<string> =>
   Effect.map(RegistryMetrics.read, (readings) => {
     announce(readings)
-    return format(Metric.unsafeSnapshot(), readings, options)
+    return textOf(Metric.unsafeSnapshot(), readings, others)
   })

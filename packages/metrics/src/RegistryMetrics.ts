@@ -6,7 +6,6 @@
 import type { State } from "@holdfast/core/CircuitBreakerMachine"
 import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import type { PieceStates } from "@holdfast/core/LiveDependency"
-import { InvalidOptions } from "@holdfast/core/Options"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { globalValue } from "effect/GlobalValue"
@@ -14,6 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { announce } from "./internal/announced.js"
+import { readOption } from "./internal/options.js"
 import { type Series, seriesOf } from "./internal/series.js"
 import { families, type Family } from "./MetricFamilies.js"
 
@@ -28,6 +28,15 @@ export interface Reading {
   /** In the order of the family's labels. */
   readonly labels: ReadonlyArray<string>
   readonly value: number
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The time between two readings. Default 5 seconds. */
+  readonly every?: Duration.DurationInput | undefined
 }
 
 const valueOf: Readonly<Record<State["_tag"], number>> = { Closed: 0, Open: 1, HalfOpen: 2, Isolated: 1, Disabled: 0 }
@@ -132,15 +141,21 @@ const zero = (ids: Iterable<string>): void => {
   }
 }
 
-const check = (options: { readonly every?: Duration.DurationInput | undefined } | undefined): Duration.Duration => {
-  const { every = "5 seconds" } = options ?? {}
-  const decoded = Duration.decodeUnknown(every)
-  if (Option.isNone(decoded) || !(Duration.toMillis(decoded.value) >= 1) || !Duration.isFinite(decoded.value)) {
-    const finding = { field: "every", value: every, allowed: "a finite duration of 1ms or more, such as \"5 seconds\"" }
-    throw new InvalidOptions({ owner: "RegistryMetrics.layer", findings: [finding] })
-  }
-  return decoded.value
-}
+const check = (options: Options): Duration.Duration =>
+  readOption(
+    "RegistryMetrics.layer",
+    options,
+    "every",
+    "5 seconds",
+    (every: Duration.DurationInput) =>
+      Option.getOrUndefined(
+        Option.filter(
+          Duration.decodeUnknown(every),
+          (decoded) => Duration.toMillis(decoded) >= 1 && Duration.isFinite(decoded)
+        )
+      ),
+    "a finite duration of 1ms or more, such as \"5 seconds\""
+  )
 
 /**
  * Reads the registry and writes what it holds into Effect's metrics, at once and then again and again, for exporters that collect
@@ -161,7 +176,7 @@ const check = (options: { readonly every?: Duration.DurationInput | undefined } 
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options?: { readonly every?: Duration.DurationInput | undefined }): Layer.Layer<never> =>
+export const layer = (options: Options = {}): Layer.Layer<never> =>
   Layer.scopedDiscard(Effect.suspend(() => {
     const every = check(options)
     let present: ReadonlySet<string> = new Set()

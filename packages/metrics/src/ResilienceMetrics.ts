@@ -4,11 +4,11 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions } from "@holdfast/core/Options"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import { globalValue } from "effect/GlobalValue"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import { readOption } from "./internal/options.js"
 import { Recorder } from "./internal/recorder.js"
 import { keyOf } from "./internal/series.js"
 import type { Family, Labels } from "./MetricFamilies.js"
@@ -20,38 +20,29 @@ import type { Family, Labels } from "./MetricFamilies.js"
 export interface Options {
   /**
    * The most values of one label: services of the process, endpoints of a service, statuses of an endpoint. All that come later share
-   * the value `other`: a metric is never removed again, and a name made of data would fill the memory. Default 100.
+   * the value `other`: a metric is never removed again, and a name made of data would fill the memory. Default 100. Where the layer is
+   * built more than once in a process, the largest counts.
    */
   readonly maximumLabelValues?: number | undefined
 }
 
-const defaults = { maximumLabelValues: 100 }
+const defaultMost = 100
 
 /** Effect's metrics are those of the process, and so is who counts them: a layer that is built twice counts every event once. */
-const listeners = globalValue(
-  Symbol.for("@holdfast/metrics/ResilienceMetrics/listeners"),
-  () => new Map<number, ResilienceEvent.Listener>()
-)
+const recorder = globalValue(Symbol.for("@holdfast/metrics/ResilienceMetrics/recorder"), () => new Recorder())
 
-const read = (options: Options | undefined): number => {
-  const findings: Array<InvalidOptions["findings"][number]> = []
-  for (const field of Object.keys(options ?? {}).filter((field) => !(field in defaults))) {
-    const allowed = `no such field; the fields are ${Object.keys(defaults).join(", ")}`
-    findings.push({ field, value: (options as any)[field], allowed })
-  }
-  const { maximumLabelValues = defaults.maximumLabelValues } = options ?? {}
-  if (!Number.isInteger(maximumLabelValues) || maximumLabelValues < 1 || maximumLabelValues > 100_000) {
-    const allowed = "a whole number from 1 to 100000"
-    findings.push({ field: "maximumLabelValues", value: maximumLabelValues, allowed })
-  }
-  if (findings.length > 0) {
-    throw new InvalidOptions({ owner: "ResilienceMetrics.layer", findings })
-  }
-  return maximumLabelValues
-}
+const read = (options: Options): number =>
+  readOption(
+    "ResilienceMetrics.layer",
+    options,
+    "maximumLabelValues",
+    defaultMost,
+    (value) => Number.isInteger(value) && value >= 1 && value <= 100_000 ? value : undefined,
+    "a whole number from 1 to 100000"
+  )
 
 /**
- * The listener alone, for `ResilienceEvent.listen` around a part of a program. The same options give the same listener. Wrong options
+ * The listener alone, for `ResilienceEvent.listen` around a part of a program. It is one for the whole process. Wrong options
  * throw `InvalidOptions`.
  *
  * @example
@@ -62,15 +53,9 @@ const read = (options: Options | undefined): number => {
  * @since 0.1.0
  * @category constructors
  */
-export const listener = (options?: Options): ResilienceEvent.Listener => {
-  const most = read(options)
-  const known = listeners.get(most)
-  if (known !== undefined) {
-    return known
-  }
-  const { listen } = new Recorder(most)
-  listeners.set(most, listen)
-  return listen
+export const listener = (options: Options = {}): ResilienceEvent.Listener => {
+  recorder.allow(read(options))
+  return recorder.listen
 }
 
 /**
@@ -100,7 +85,7 @@ export const listener = (options?: Options): ResilienceEvent.Listener => {
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options?: Options): Layer.Layer<never> =>
+export const layer = (options: Options = {}): Layer.Layer<never> =>
   Layer.suspend(() => ResilienceEvent.layer(listener(options)))
 
 /**

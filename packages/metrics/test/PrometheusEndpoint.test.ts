@@ -3,6 +3,7 @@ import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Dependency from "@holdfast/core/Dependency"
 import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
+import { InvalidOptions } from "@holdfast/core/Options"
 import * as PrometheusEndpoint from "@holdfast/metrics/PrometheusEndpoint"
 import * as ResilienceMetrics from "@holdfast/metrics/ResilienceMetrics"
 import { Effect, Layer, Metric } from "effect"
@@ -25,6 +26,12 @@ const check = ({ headers, status, text }: Effect.Effect.Success<ReturnType<typeo
 }
 
 describe("the page that Prometheus scrapes", () => {
+  it("refuses wrong options when it is built, not when it is scraped", () => {
+    assert.throws(() => PrometheusEndpoint.make({ include: "al" as "all" }), InvalidOptions)
+    assert.throws(() => PrometheusEndpoint.layerRouter("/metrics", { include: "al" as "all" }), InvalidOptions)
+    assert.throws(() => PrometheusEndpoint.layerRouter("/metrics", { inclde: "all" } as any), InvalidOptions)
+  })
+
   it.scopedLive("is an app by itself", () =>
     Effect.gen(function*() {
       yield* HttpServer.serveEffect(PrometheusEndpoint.make())

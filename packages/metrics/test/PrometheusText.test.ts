@@ -15,6 +15,7 @@ import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
 import type * as MetricPair from "effect/MetricPair"
 import * as MetricState from "effect/MetricState"
+import * as Option from "effect/Option"
 import * as fc from "fast-check"
 import * as Fs from "node:fs"
 import * as Path from "node:path"
@@ -241,6 +242,46 @@ describe("the text", () => {
     )
   })
 
+  const bounds = MetricBoundaries.fromIterable([1])
+  const collisions = [
+    pair(
+      MetricKey.histogram("latency", bounds),
+      MetricState.histogram({ buckets: [[1, 1], [Infinity, 1]], count: 1, min: 0, max: 1, sum: 1 })
+    ),
+    pair(MetricKey.gauge("latency_count"), MetricState.gauge(7)),
+    pair(MetricKey.gauge("latency_sum"), MetricState.gauge(7)),
+    pair(MetricKey.gauge("latency bucket"), MetricState.gauge(7)),
+    pair(MetricKey.gauge("depth_count"), MetricState.gauge(8)),
+    pair(
+      MetricKey.summary({ name: "depth", maxAge: "1 minute", maxSize: 10, error: 0, quantiles: [0.5] }),
+      MetricState.summary({ error: 0, quantiles: [[0.5, Option.some(1)]], count: 1, min: 1, max: 1, sum: 1 })
+    ),
+    pair(
+      MetricKey.histogram("bulkhead_active", bounds),
+      MetricState.histogram({ buckets: [[Infinity, 1]], count: 1, min: 0, max: 1, sum: 1 })
+    )
+  ]
+
+  it("the lines of a histogram and of a summary have their names to themselves, whichever came first", () => {
+    const text = PrometheusText.format(collisions, [], { include: "all" })
+    assert.deepStrictEqual(linesOf(text, "latency"), [
+      "# HELP latency The metric latency, without a description.",
+      "# TYPE latency histogram",
+      "latency_bucket{le=\"1\"} 1",
+      "latency_bucket{le=\"+Inf\"} 1",
+      "latency_sum 1",
+      "latency_count 1"
+    ])
+    assert.deepStrictEqual(linesOf(text, "depth").slice(1), ["# TYPE depth_count gauge", "depth_count 8"])
+    assert.deepStrictEqual(text.split("\n").filter((line) => line.includes("is left out")), [
+      "# The gauge latency_count is left out: latency_count belongs to the histogram latency.",
+      "# The gauge latency_sum is left out: latency_sum belongs to the histogram latency.",
+      "# The gauge latency bucket is left out: latency_bucket belongs to the histogram latency.",
+      "# The summary depth is left out: depth_count belongs to the gauge depth_count.",
+      "# The histogram bulkhead_active is left out: bulkhead_active_count belongs to the untyped bulkhead_active_count."
+    ])
+  })
+
   it("whatever the names, labels and values are, every line is a comment or one sample of a series that is there once", () => {
     const text = fc.string({ unit: "binary", maxLength: 12 })
     const metric = fc.tuple(
@@ -282,8 +323,13 @@ describe("the text", () => {
     )
   })
 
-  it("another value of `include` is refused", () => {
-    assert.throws(() => PrometheusText.format([], [], { include: "mine" as "all" }), InvalidOptions)
+  it("another value of `include`, an option that is none, and what is no record are refused before anything is rendered", () => {
+    for (
+      const options of [{ include: "mine" }, { include: null }, { inclde: "all" }, null, "all"] as ReadonlyArray<any>
+    ) {
+      assert.throws(() => PrometheusText.format([], [], options), InvalidOptions)
+      assert.throws(() => PrometheusText.render(options), InvalidOptions)
+    }
   })
 })
 

@@ -186,4 +186,13 @@ describe("the layer", () => {
         assert.instanceOf(defect, InvalidOptions)
       }))
   }
+
+  for (const options of [{ evry: "1 second" }, null, "5 seconds"]) {
+    it.effect(`${JSON.stringify(options)} is refused when the layer is built`, () =>
+      Effect.gen(function*() {
+        const layer = RegistryMetrics.layer(options as any)
+        const defect = yield* Effect.void.pipe(Effect.provide(layer), Effect.catchAllDefect(Effect.succeed))
+        assert.instanceOf(defect, InvalidOptions)
+      }))
+  }
 })

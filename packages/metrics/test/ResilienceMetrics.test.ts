@@ -3,6 +3,7 @@ import * as Backoff from "@holdfast/core/Backoff"
 import * as Bulkhead from "@holdfast/core/Bulkhead"
 import * as Chaos from "@holdfast/core/Chaos"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as Deadline from "@holdfast/core/Deadline"
 import * as Failure from "@holdfast/core/Failure"
 import * as Fallback from "@holdfast/core/Fallback"
 import * as Fault from "@holdfast/core/Fault"
@@ -14,16 +15,16 @@ import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Retry from "@holdfast/core/Retry"
 import * as RetryBudget from "@holdfast/core/RetryBudget"
 import * as Timeout from "@holdfast/core/Timeout"
-import { families } from "@holdfast/metrics/MetricFamilies"
+import { all, families } from "@holdfast/metrics/MetricFamilies"
 import * as ResilienceMetrics from "@holdfast/metrics/ResilienceMetrics"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Random from "effect/Random"
 import * as TestClock from "effect/TestClock"
+import { callOf, ended } from "./support/events.js"
 import { counterOf, histogramOf, seriesOf } from "./support/series.js"
 
 class Busy extends Failure.Retryable("Busy")<{}> {}
@@ -320,6 +321,31 @@ describe("the metrics of Holdfast", () => {
   )
 
   counting(
+    "a limit that rang for the caller's deadline, or before anything was sent, says nothing of the dependency",
+    (service) =>
+      Effect.gen(function*() {
+        const places = yield* Bulkhead.make({
+          name: `${service}.bulkhead`,
+          dependency: service,
+          maxConcurrent: 1,
+          maxQueue: 1
+        })
+        const call = Policy.compose(Timeout.make("3 seconds", { dependency: service }), places).with({
+          operation: "charge"
+        })
+        yield* after(Deadline.within(call(Effect.never), "20 millis"), "20 millis")
+        assert.deepStrictEqual(seriesOf(families.timeouts, service), { charge: 0 })
+        const running = yield* Effect.fork(places.with({ operation: "charge" })(Effect.never))
+        yield* Effect.yieldNow()
+        yield* after(call(Effect.void), "3 seconds")
+        assert.deepStrictEqual(seriesOf(families.timeouts, service), { charge: 0 })
+        yield* Fiber.interrupt(running)
+        yield* after(call(Effect.never), "3 seconds")
+        assert.deepStrictEqual(seriesOf(families.timeouts, service), { charge: 1 })
+      })
+  )
+
+  counting(
     "late results: of a breaker that has moved on, and of a limit that had run out",
     (service) =>
       Effect.gen(function*() {
@@ -372,79 +398,7 @@ describe("the metrics of Holdfast", () => {
     }))
 })
 
-const callOf = (dependency: string | undefined, operation?: string): ResilienceEvent.AttemptEnded["call"] => ({
-  dependency,
-  operation,
-  requestId: undefined,
-  attempt: 1,
-  maxAttempts: 1,
-  repeatable: true,
-  key: undefined,
-  criticality: "important",
-  deadline: undefined
-})
-
 describe("labels", () => {
-  const ended = (dependency: string | undefined, operation: string, status?: string): ResilienceEvent.AttemptEnded => ({
-    _tag: "AttemptEnded",
-    at: 0,
-    call: callOf(dependency, operation),
-    outcome: Outcome.make("Success", { status }),
-    duration: Duration.millis(10)
-  })
-
-  it("H06: past the bound every new value is `other`, and the known ones go on", () => {
-    const listen = ResilienceMetrics.listener({ maximumLabelValues: 3 })
-    for (let order = 0; order < 1000; order++) {
-      listen(ended("bounded endpoints", `GET /orders/${order}`, "200"))
-    }
-    listen(ended("bounded endpoints", "GET /orders/1", "200"))
-    assert.deepStrictEqual(seriesOf(families.requestDuration, "bounded endpoints"), {
-      "GET /orders/0 200": 1,
-      "GET /orders/1 200": 2,
-      "GET /orders/2 200": 1,
-      "other 200": 997
-    })
-    for (let status = 200; status < 300; status++) {
-      listen(ended("bounded endpoints", "GET /orders/0", String(status)))
-    }
-    const statuses = seriesOf(families.requestDuration, "bounded endpoints")
-    assert.strictEqual(statuses["GET /orders/0 other"], 97)
-    for (let tenant = 0; tenant < 100; tenant++) {
-      listen(ended(`tenant ${tenant}`, "get", "200"))
-    }
-    assert.deepStrictEqual(seriesOf(families.requestDuration, "tenant 1"), { "get 200": 1 })
-    assert.deepStrictEqual(seriesOf(families.requestDuration, "tenant 2"), {}, "two tenants and the endpoints before")
-    assert.strictEqual(seriesOf(families.requestDuration, "other")["get 200"], 98)
-  })
-
-  it("random names never make more series than the bound allows", () =>
-    Effect.gen(function*() {
-      const most = 4
-      const listen = ResilienceMetrics.listener({ maximumLabelValues: most })
-      for (let count = 0; count < 3000; count++) {
-        const draw = (range: number) => Random.nextIntBetween(0, range)
-        const dependency = `random ${yield* draw(9)}`
-        listen(ended(dependency, `operation ${yield* draw(9)}`, String(yield* draw(9))))
-        listen({
-          ...ended(dependency, "op"),
-          _tag: "BulkheadRejected",
-          bulkhead: `${dependency}.op${yield* draw(50)}.bulkhead`,
-          reason: "full",
-          maxConcurrent: 1,
-          active: 1,
-          queued: 0,
-          rejected: 1
-        })
-      }
-      const services = Array.from({ length: 9 }, (_, index) => `random ${index}`)
-        .filter((service) => Object.keys(seriesOf(families.requestDuration, service)).length > 0)
-      assert.isAtMost(services.length, most)
-      for (const service of services) {
-        assert.isAtMost(Object.keys(seriesOf(families.requestDuration, service)).length, (most + 1) * (most + 1))
-      }
-    }).pipe(Effect.withRandom(Random.make("labels")), Effect.runPromise))
-
   it("a call without a dependency or an operation is `unnamed`, and so is an empty name", () => {
     const listen = ResilienceMetrics.listener()
     const before = seriesOf(families.requestDuration, "unnamed")["unnamed 204"] ?? 0
@@ -515,6 +469,34 @@ describe("the layer", () => {
       assert.deepStrictEqual(seriesOf(families.calls, "built twice"), { "unnamed success": 1 })
     }))
 
+  it.effect("built with different options it counts once", () =>
+    Effect.gen(function*() {
+      const service = "built with different options"
+      yield* Effect.flatMap(Policy.standard(service), (policy) => policy(Effect.void)).pipe(
+        Effect.provide(Layer.merge(ResilienceMetrics.layer(), ResilienceMetrics.layer({ maximumLabelValues: 50 })))
+      )
+      assert.deepStrictEqual(seriesOf(families.calls, service), { "unnamed success": 1 })
+    }))
+
+  it.effect("what guards the service itself is no client: only what it refuses is counted", () =>
+    Effect.gen(function*() {
+      const service = "http.server"
+      const limiter = yield* RateLimiter.make({ name: "default", dependency: service, rate: 2, per: "1 minute" })
+      const places = yield* Bulkhead.make({ name: service, maxConcurrent: 1, maxQueue: 0 })
+      const limit = Timeout.make("1 second", { scope: "total", dependency: service })
+      yield* Effect.repeatN(Effect.exit(limiter(Effect.void)), 4)
+      yield* Effect.exit(places(places(Effect.void)))
+      yield* after(limit(Effect.never), "1 second")
+      for (const family of all.filter(({ metric }) => metric.startsWith("http_client_"))) {
+        assert.deepStrictEqual(seriesOf(family, service), {}, family.metric)
+        assert.deepStrictEqual(seriesOf(family, "default"), {}, family.metric)
+      }
+      assert.deepStrictEqual(seriesOf(families.calls, service), {})
+      assert.deepStrictEqual(seriesOf(families.attempts, service), {})
+      assert.deepStrictEqual(seriesOf(families.limiterDecisions, service), { refused: 3 })
+      assert.deepStrictEqual(seriesOf(families.bulkheadRejected, service), { "": 1 })
+    }).pipe(Effect.provide(ResilienceMetrics.layer())))
+
   it.effect("what runs without it is not counted", () =>
     Effect.gen(function*() {
       yield* Effect.flatMap(Policy.standard("not counted"), (policy) => policy(Effect.void))
@@ -526,12 +508,15 @@ describe("the layer", () => {
       [{ maximumLabelValues: 0 }, "maximumLabelValues"],
       [{ maximumLabelValues: 1.5 }, "maximumLabelValues"],
       [{ maximumLabelValues: Infinity }, "maximumLabelValues"],
-      [{ maximumLabels: 5 }, "maximumLabels"]
+      [{ maximumLabelValues: null }, "maximumLabelValues"],
+      [{ maximumLabels: 5 }, "maximumLabels"],
+      [null, "options"],
+      [[], "options"]
     ] as const
   ) {
     it.effect(`${JSON.stringify(options)} is refused when the layer is built`, () =>
       Effect.gen(function*() {
-        const layer = ResilienceMetrics.layer(options as ResilienceMetrics.Options)
+        const layer = ResilienceMetrics.layer(options as any)
         const defect = yield* Effect.void.pipe(Effect.provide(layer), Effect.catchAllDefect(Effect.succeed))
         assert.instanceOf(defect, InvalidOptions)
         assert.deepStrictEqual((defect as InvalidOptions).findings.map((finding) => finding.field), [field])

@@ -11,14 +11,37 @@ import { errorText } from "./logLines.js"
 /** So many openings of a breaker are remembered. */
 const mostTrips = 64
 
-/** @internal */
+/** So many breakers of one name that are not closed are told apart. */
+const mostTroubles = 64
+
+const becauseOf = ({ lastCause, trip }: CircuitChanged): string | undefined =>
+  trip === undefined
+    ? undefined
+    : tripWords(trip.policy) + (lastCause === undefined ? "" : `, the last: ${errorText(lastCause)}`)
+
+/** A breaker that is not closed. */
+interface Trouble {
+  readonly generation: number
+  readonly state: CircuitState
+  readonly since: number
+  readonly troubledSince: number
+  readonly openMillis: number | undefined
+  readonly because: string | undefined
+}
+
+/** From the least to the worst. */
+const states: ReadonlyArray<CircuitState> = ["closed", "disabled", "half_open", "open", "isolated"]
+
+/**
+ * The breakers of one name: of several, made for one key each for instance, the worst is told of. An event does not say whose it is, but
+ * each breaker counts its changes, so one that is not closed is known by its count.
+ *
+ * @internal
+ */
 export class CircuitRecord {
   readonly dependency: string
-  state: CircuitState = "closed"
-  since: number | undefined = undefined
-  troubledSince: number | undefined = undefined
-  openMillis: number | undefined = undefined
-  because: string | undefined = undefined
+  private troubles: ReadonlyArray<Trouble> = []
+  private closedAt: number | undefined = undefined
   private trips: Float64Array | undefined = undefined
   private next = 0
 
@@ -26,7 +49,60 @@ export class CircuitRecord {
     this.dependency = dependency
   }
 
-  tripped(at: number): void {
+  private get worst(): Trouble | undefined {
+    return this.troubles.reduce<Trouble | undefined>(
+      (worst, one) => worst === undefined || states.indexOf(one.state) > states.indexOf(worst.state) ? one : worst,
+      undefined
+    )
+  }
+
+  get state(): CircuitState {
+    return this.worst?.state ?? "closed"
+  }
+
+  get since(): number | undefined {
+    return this.worst?.since ?? this.closedAt
+  }
+
+  get troubledSince(): number | undefined {
+    return this.worst?.troubledSince
+  }
+
+  get openMillis(): number | undefined {
+    return this.worst?.openMillis
+  }
+
+  get because(): string | undefined {
+    return this.worst?.because
+  }
+
+  changed(event: CircuitChanged): void {
+    const { at, generation } = event
+    const tripped = event._tag === "CircuitOpened" && event.trip !== undefined
+    // What trips was closed, and is none of those that are known.
+    const before = tripped ? undefined : this.troubles.find((one) => one.generation === generation - 1)
+    // One whose time is up and that nobody calls while others are called may be gone for good.
+    this.troubles = this.troubles.filter((one) =>
+      one !== before && !(one.openMillis !== undefined && at - one.since >= one.openMillis)
+    )
+    if (tripped) {
+      this.tripped(at)
+    }
+    if (event._tag === "CircuitClosed") {
+      this.closedAt = at
+    } else if (this.troubles.length < mostTroubles) {
+      this.troubles = [...this.troubles, {
+        generation,
+        state: ofChange[event._tag],
+        since: at,
+        troubledSince: before?.troubledSince ?? at,
+        openMillis: event.openDuration === undefined ? undefined : Duration.toMillis(event.openDuration),
+        because: tripped ? becauseOf(event) : before?.because
+      }]
+    }
+  }
+
+  private tripped(at: number): void {
     this.trips ??= new Float64Array(mostTrips).fill(-Infinity)
     this.trips[this.next] = at
     this.next = (this.next + 1) % mostTrips
@@ -155,28 +231,7 @@ export class HealthRecord {
   }
 
   private circuitChanged(event: CircuitChanged): void {
-    const circuit = this.kept(
-      this.circuits,
-      event.breaker,
-      () => new CircuitRecord(event.dependency ?? event.breaker)
-    )
-    if (circuit === undefined) {
-      return
-    }
-    circuit.state = ofChange[event._tag]
-    circuit.since = event.at
-    circuit.openMillis = event.openDuration === undefined ? undefined : Duration.toMillis(event.openDuration)
-    if (event._tag === "CircuitClosed") {
-      circuit.troubledSince = undefined
-      circuit.because = undefined
-      return
-    }
-    circuit.troubledSince ??= event.at
-    if (event._tag === "CircuitOpened" && event.trip !== undefined) {
-      circuit.tripped(event.at)
-      circuit.because = tripWords(event.trip.policy) +
-        (event.lastCause === undefined ? "" : `, the last: ${errorText(event.lastCause)}`)
-    }
+    this.kept(this.circuits, event.breaker, () => new CircuitRecord(event.dependency ?? event.breaker))?.changed(event)
   }
 
   private served(event: FallbackServed): void {

@@ -88,6 +88,8 @@ export const errorText = (cause: Cause.Cause<unknown>): string => {
 
 const aboutCall = (call: Call.Call): Fields => ({ dependency: call.dependency, endpoint: endpointOf(call) })
 
+const ofCall = (call: Call.Call): Subject => `${call.dependency} ${endpointOf(call)}`
+
 const windowText = (window: Window.Window): string =>
   window._tag === "Time" ? seconds(window.millis) : `${window.size} calls`
 
@@ -174,12 +176,11 @@ const chaosText = ({ delay, fault }: ChaosInjected): string =>
   fault === "latency" && delay !== undefined ? `${millis(delay)} delay` : fault === "answer" ? "wrong answer" : fault
 
 /** What was wrong before the fallback was used, where it was more than a circuit that is open. */
-const beforeFallback = (event: FallbackServed, whom: string): string | undefined =>
-  event.outcome.class !== "Rejected"
-    ? `All attempts to ${whom} failed, using fallback`
-    : event.reason === "BulkheadFull"
-    ? `Bulkhead of ${whom} full, using fallback`
-    : undefined
+const beforeOf = (event: FallbackServed): "failed" | "full" | undefined =>
+  event.outcome.class !== "Rejected" ? "failed" : event.reason === "BulkheadFull" ? "full" : undefined
+
+const beforeText = (before: "failed" | "full", whom: string): string =>
+  before === "failed" ? `All attempts to ${whom} failed, using fallback` : `Bulkhead of ${whom} full, using fallback`
 
 /**
  * The level of one event, cheap to ask for; `None` for one that is not logged.
@@ -191,7 +192,7 @@ export const levelOf = (event: ResilienceEvent): LogLevel.LogLevel => {
     case "RetryGivenUp":
       return event.reason === "budget" ? LogLevel.Warning : levels.RetryGivenUp
     case "FallbackServed":
-      return beforeFallback(event, "") === undefined ? levels.FallbackServed : LogLevel.Warning
+      return beforeOf(event) === undefined ? levels.FallbackServed : LogLevel.Warning
     case "FallbackFailed":
       // An empty cache is everyday life; the next tier answers.
       return event.kind === "cache" && !Cause.isDie(event.cause) ? LogLevel.Debug : levels.FallbackFailed
@@ -203,29 +204,37 @@ export const levelOf = (event: ResilienceEvent): LogLevel.LogLevel => {
 }
 
 /**
- * What tells the line apart from others of its kind.
+ * What tells the line apart from others of its kind and its level: whatever makes its sentence another one, as far as it is no number.
  *
  * @internal
  */
 export const subjectOf = (event: ResilienceEvent): Subject => {
   switch (event._tag) {
+    case "TimeoutFired":
+      return `${event.scope} ${event.inherited} ${ofCall(event.call)}`
+    case "RetryGivenUp":
+      return `${event.reason} ${ofCall(event.call)}`
     case "CircuitRejected":
-      return `${event.breaker} ${event.reason}`
+      return `${event.breaker} ${event.reason} ${event.dryRun}`
     case "CircuitOpened":
-    case "CircuitHalfOpened":
+      return `${event.breaker} ${event.trip === undefined}`
     case "CircuitClosed":
+      return `${event.breaker} ${event.call === undefined}`
+    case "CircuitHalfOpened":
     case "CircuitIsolated":
     case "CircuitDisabled":
     case "LateResult":
       return event.breaker
     case "BulkheadQueued":
-    case "BulkheadRejected":
       return `${event.bulkhead} ${endpointOf(event.call)}`
+    case "BulkheadRejected":
+      return `${event.bulkhead} ${event.reason} ${endpointOf(event.call)}`
     case "RateLimitExceeded":
-      return `${event.limiter} ${event.key ?? ""}`
+      return `${event.limiter} ${event.dryRun === true} ${event.key ?? ""}`
     case "FallbackServed":
+      return `${event.fallback} ${event.tier} ${event.call?.dependency} ${beforeOf(event)}`
     case "FallbackFailed":
-      return `${event.fallback} ${event.tier}`
+      return `${event.fallback} ${event.tier} ${event.call?.dependency}`
     case "FallbackRehearsed":
       return event.fallback
     case "ChaosInjected":
@@ -233,7 +242,7 @@ export const subjectOf = (event: ResilienceEvent): Subject => {
     case "PolicyFault":
       return event.part
     default:
-      return `${event.call.dependency} ${endpointOf(event.call)}`
+      return ofCall(event.call)
   }
 }
 
@@ -300,9 +309,9 @@ export const linesOf = (event: ResilienceEvent): ReadonlyArray<Line> => {
       return line(`Pool of ${event.call.dependency ?? event.bulkhead} exhausted, rejecting request`, {
         ...aboutCall(event.call),
         bulkhead: event.bulkhead,
-        pool_size: event.maxConcurrent
+        pool_size: event.maxConcurrent,
+        reason: event.reason
       }, {
-        reason: event.reason,
         active: event.active,
         queued: event.queued,
         rejected: event.rejected,
@@ -349,7 +358,7 @@ const fallbackLines = (event: FallbackServed): ReadonlyArray<Line> => {
   const whom = event.call?.dependency ?? event.fallback
   const fields = { dependency: event.call?.dependency, fallback: event.fallback, tier: event.tier, kind: event.kind }
   const own = { reason: snake(event.reason), request_id: event.call?.requestId }
-  const before = beforeFallback(event, whom)
+  const before = beforeOf(event)
   const serving: Line = {
     level: levels.FallbackServed,
     message: servedText(event.kind, whom),
@@ -360,5 +369,7 @@ const fallbackLines = (event: FallbackServed): ReadonlyArray<Line> => {
       inside: event.inside
     }
   }
-  return before === undefined ? [serving] : [{ level: LogLevel.Warning, message: before, fields, own }, serving]
+  return before === undefined
+    ? [serving]
+    : [{ level: LogLevel.Warning, message: beforeText(before, whom), fields, own }, serving]
 }

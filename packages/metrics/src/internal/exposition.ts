@@ -124,15 +124,24 @@ const linesOf = (name: string, type: Type, { labels, value }: Series): ReadonlyA
   return [...parts, `${name}_sum${text} ${show(value.sum)}`, `${name}_count${text} ${value.count}`]
 }
 
+/** What the lines of a family are called: nothing else may be. */
+const lineNames = (name: string, type: Type): ReadonlyArray<string> =>
+  type === "histogram" || type === "summary"
+    ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`]
+    : [name]
+
 /** @internal */
 export class Exposition {
   private readonly blocks = new Map<string, Block>()
+  /** Whose lines have a name. */
+  private readonly taken = new Map<string, Block>()
   private readonly leftOut = new Set<string>()
 
   /** Begins a family; it is told of even if no series comes. */
   family(name: string, type: Type, help: string): Block {
     const block: Block = { name, type, help, series: new Map() }
     this.blocks.set(name, block)
+    lineNames(name, type).forEach((line) => this.taken.set(line, block))
     return block
   }
 
@@ -145,7 +154,14 @@ export class Exposition {
   pair({ metricKey: key, metricState: state }: MetricPair.MetricPair.Untyped): void {
     const type = typeOf(key)
     const name = nameOf(key, type)
-    const block = this.blocks.get(name) ??
+    const known = this.blocks.get(name)
+    const clash = known === undefined ? lineNames(name, type).find((line) => this.taken.has(line)) : undefined
+    if (clash !== undefined) {
+      const { name: other, type: otherType } = this.taken.get(clash)!
+      this.leftOut.add(`The ${type} ${key.name} is left out: ${clash} belongs to the ${otherType} ${other}.`)
+      return
+    }
+    const block = known ??
       this.family(name, type, Option.getOrElse(key.description, () => `The metric ${key.name}, without a description.`))
     if (block.type !== type && block.type !== "untyped") {
       this.leftOut.add(`The ${type} ${key.name} is left out: ${name} is a ${block.type}.`)

@@ -6,7 +6,13 @@ import type * as Outcome from "@holdfast/core/Outcome"
 import type * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import type * as Duration from "effect/Duration"
 import { families, type Family } from "../MetricFamilies.js"
-import { type Series, seriesOf, Vocabulary } from "./series.js"
+import { type Bound, type Series, seriesOf, Vocabulary } from "./series.js"
+
+/**
+ * Under these names a service limits what comes in to itself. A request passes several such guards, so their calls are neither requests
+ * nor anything that was asked of a dependency; what they refuse is counted.
+ */
+const own: ReadonlySet<string | undefined> = new Set(["http.server"])
 
 /** Longer gaps between answers of a fallback are no time in fallback: nobody asked. In milliseconds. */
 const longestGap = 60_000
@@ -46,8 +52,8 @@ class Endpoint {
   private lastCallClass: Outcome.Class | undefined = undefined
   private lastCalls!: Series
 
-  constructor(service: string, endpoint: string, most: number) {
-    const by = (family: Family) => new Vocabulary(most, (value) => seriesOf(family, service, endpoint, value))
+  constructor(service: string, endpoint: string, bound: Bound) {
+    const by = (family: Family) => new Vocabulary(bound, (value) => seriesOf(family, service, endpoint, value))
     this.timeouts = seriesOf(families.timeouts, service, endpoint)
     this.calls = by(families.calls)
     this.attempts = by(families.attempts)
@@ -86,13 +92,13 @@ class Service {
   private readonly retries: Vocabulary<Vocabulary<Series>>
   private readonly families = new Map<Family, Vocabulary<Series>>()
   private readonly service: string
-  private readonly most: number
+  private readonly bound: Bound
   private lastFallback: number | undefined = undefined
 
-  constructor(service: string, most: number) {
+  constructor(service: string, bound: Bound) {
     this.service = service
-    this.most = most
-    this.endpoints = new Vocabulary(most, (endpoint) => new Endpoint(service, endpoint, most))
+    this.bound = bound
+    this.endpoints = new Vocabulary(bound, (endpoint) => new Endpoint(service, endpoint, bound))
     this.retriesPerCall = seriesOf(families.retriesPerCall, service)
     this.trips = seriesOf(families.circuitTrips, service)
     this.bulkheadRejected = seriesOf(families.bulkheadRejected, service)
@@ -102,8 +108,8 @@ class Service {
     // Where no retried call has succeeded yet, the share of those that did is 0 and not unknown.
     seriesOf(families.retriedCalls, service, "success")
     this.retries = new Vocabulary(
-      most,
-      (attempt) => new Vocabulary(most, (result) => seriesOf(families.retries, service, attempt, result))
+      bound,
+      (attempt) => new Vocabulary(bound, (result) => seriesOf(families.retries, service, attempt, result))
     )
   }
 
@@ -115,7 +121,7 @@ class Service {
   count(family: Family, value: string): void {
     let vocabulary = this.families.get(family)
     if (vocabulary === undefined) {
-      vocabulary = new Vocabulary(this.most, (label) => seriesOf(family, this.service, label))
+      vocabulary = new Vocabulary(this.bound, (label) => seriesOf(family, this.service, label))
       this.families.set(family, vocabulary)
     }
     vocabulary.of(value).update(1)
@@ -143,26 +149,49 @@ class Service {
 export const serviceOf = (dependency: string, piece: string): string =>
   piece.startsWith(`${dependency}.`) ? piece.slice(0, piece.lastIndexOf(".")) : dependency
 
-/** @internal */
+/**
+ * Effect's metrics are those of the process, and so is who counts them: a second one would count every event a second time.
+ *
+ * @internal
+ */
 export class Recorder {
   private readonly services: Vocabulary<Service>
   /** By the names of breakers and bulkheads. */
   private readonly pieces: Vocabulary<Vocabulary<Service>>
+  private most = 0
 
-  constructor(most: number) {
-    this.services = new Vocabulary(most, (service) => new Service(service, most))
+  constructor() {
+    const most = () => this.most
+    const bound: Bound = {
+      get most() {
+        return most()
+      }
+    }
     // No label of its own: the bound only keeps what is remembered small, and there are more pieces than services.
-    const remembered = 4 * most
+    const remembered: Bound = {
+      get most() {
+        return 4 * most()
+      }
+    }
+    this.services = new Vocabulary(bound, (service) => new Service(service, bound))
     this.pieces = new Vocabulary(
       remembered,
       (dependency) => new Vocabulary(remembered, (piece) => this.services.of(serviceOf(dependency, piece)))
     )
   }
 
+  /** Of several bounds the largest counts. */
+  allow(most: number): void {
+    this.most = Math.max(this.most, most)
+  }
+
   readonly listen: ResilienceEvent.Listener = (event) => {
     switch (event._tag) {
       case "AttemptEnded": {
         const { call, duration, outcome } = event
+        if (own.has(call.dependency)) {
+          return
+        }
         const service = this.services.of(call.dependency)
         service.endpoints.of(call.operation).attempt(outcome, secondsOf(duration))
         if (call.attempt > 1) {
@@ -172,6 +201,9 @@ export class Recorder {
       }
       case "CallEnded": {
         const { attempts, call, outcome } = event
+        if (own.has(call.dependency)) {
+          return
+        }
         const service = this.services.of(call.dependency)
         service.endpoints.of(call.operation).call(outcome.class)
         if (outcome.class === "Success") {
@@ -186,8 +218,15 @@ export class Recorder {
         return
       }
       case "TimeoutFired": {
+        if (own.has(event.call.dependency)) {
+          return
+        }
         const service = this.about(event.call)
-        service.endpoints.of(event.call.operation).timeouts.update(1)
+        const { timeouts } = service.endpoints.of(event.call.operation)
+        // The caller was in a hurry, or nothing was sent: neither says that the dependency is slow.
+        if (!event.inherited && event.scope !== "queue") {
+          timeouts.update(1)
+        }
         if (event.late) {
           service.lateAnswers.update(1)
         }

@@ -60,18 +60,27 @@ export const seriesOf = (family: Family, ...values: ReadonlyArray<string>): Seri
   Metric.globalMetricRegistry.get(keyOf(family, values))
 
 /**
+ * How many values are told apart. It may grow while it is used.
+ *
+ * @internal
+ */
+export interface Bound {
+  readonly most: number
+}
+
+/**
  * The values of a label, at most so many: all that come later share one entry, `other`.
  *
  * @internal
  */
 export class Vocabulary<A> {
   private readonly known = new Map<string | undefined, A>()
-  private readonly most: number
+  private readonly bound: Bound
   private readonly make: (value: string) => A
   private overflow: A | undefined = undefined
 
-  constructor(most: number, make: (value: string) => A) {
-    this.most = most
+  constructor(bound: Bound, make: (value: string) => A) {
+    this.bound = bound
     this.make = make
   }
 
@@ -80,7 +89,7 @@ export class Vocabulary<A> {
   }
 
   private first(value: string | undefined): A {
-    if (value === other || this.known.size >= this.most) {
+    if (value === other || this.known.size >= this.bound.most) {
       return this.overflow ??= this.make(other)
     }
     const made = this.make(value === undefined || value === "" ? unnamed : value)
