@@ -71,6 +71,17 @@ export class InvalidOptions extends Data.TaggedError("InvalidOptions")<{
   }
 }
 
+/**
+ * The options with those of a change in their place. `undefined` is "left out" there, as in every record of options: it resets nothing.
+ * What is no record is handed on, for the validation to refuse.
+ *
+ * @internal
+ */
+export const withChange = <A extends object>(present: A, change: Partial<A>): A =>
+  typeof change !== "object" || change === null || Array.isArray(change)
+    ? change as A
+    : { ...present, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) }
+
 const inRange = (minimum: number, maximum: number): string =>
   maximum === Infinity ? `${minimum} or more` : `from ${minimum} to ${maximum}`
 

@@ -13,6 +13,7 @@ import * as Failure from "./Failure.js"
 import { type Gate, mustWait, type Passage } from "./internal/gate.js"
 import { available, giveBack, type Limiter, Line, take, Ticket, type Tier, waitMillis } from "./internal/rateLine.js"
 import { costOf, type Numbers, read } from "./internal/rateOptions.js"
+import { withChange } from "./Options.js"
 import * as Step from "./Step.js"
 
 /**
@@ -130,7 +131,7 @@ export interface RateLimiter extends Step.Policy<RateLimited> {
   /** What the limiter has decided since it was made. Calls that bypass it, or cost nothing, are not asked about. */
   readonly decisions: Effect.Effect<Decisions>
   /**
-   * Changes the numbers that are given. Every bucket keeps its share: full stays full, half full stays half full. Who waits goes on
+   * Changes the numbers that are given; `undefined` changes nothing. Every bucket keeps its share: full stays full, half full stays half full. Who waits goes on
    * waiting at the new rate, and is refused if it costs more than the bucket holds now. Tiers keep their own rates.
    */
   readonly reconfigure: (
@@ -358,7 +359,7 @@ export const make = (options: Options): Effect.Effect<RateLimiter> =>
         reconfigure: (change: Partial<Options>) =>
           Clock.clockWith((clock) =>
             Effect.sync(() => {
-              const next = { ...present, ...change }
+              const next = withChange(present, change)
               const now = Alarm.of(clock).now()
               gate.reconfigure(read(next, now), now)
               present = next

@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import type * as Failure from "../Failure.js"
 import type * as Lint from "../Lint.js"
 import type { Change, SlotChanges, SlotName } from "../LiveDependency.js"
-import type { Finding } from "../Options.js"
+import { type Finding, withChange } from "../Options.js"
 import * as Policy from "../Policy.js"
 import * as RetryBudget from "../RetryBudget.js"
 
@@ -179,7 +179,7 @@ const changedSlots = (
         const own = (options.budget === undefined && at === "") ||
           (isRecord(options.budget) && !RetryBudget.isRetryBudget(options.budget))
         if (own && isRecord(value) && !RetryBudget.isRetryBudget(value)) {
-          options.budget = { ...options.budget, ...value }
+          options.budget = withChange(options.budget ?? {}, value)
         } else {
           findings.push({ field: `${field}.budget`, value, allowed: "nothing: the budget is not declared here" })
         }

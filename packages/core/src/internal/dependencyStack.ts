@@ -236,7 +236,7 @@ const carryPieces = (live: Pieces, fresh: Pieces, before: Slots, next: Slots, pl
     }
     if (circuitBreaker !== undefined) {
       const { classify: _, when: __, ...numbers } = breakerOptions(next.circuitBreaker!, place)
-      yield* circuitBreaker.reconfigure(numbers)
+      yield* circuitBreaker.renumber(numbers)
     }
     if (rateLimiter !== undefined && isNew("rateLimiter")) {
       const { options } = next.rateLimiter!
