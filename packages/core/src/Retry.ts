@@ -38,7 +38,10 @@ export interface Options<R = never> {
   readonly budget?: RetryBudget.RetryBudget | undefined
   /** A dependency that asks for a longer wait is not waited for: the call fails with the answer it has. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.DurationInput | undefined
-  /** Which ends are tried again. Default: as the outcome table says, `Retryable` and `Overloaded`. */
+  /**
+   * Which ends are tried again. Default: as the outcome table says, `Retryable` and `Overloaded`. A list never acts on a defect: one
+   * with `Unclassified` tries again the typed errors that nobody classified, and no bug.
+   */
   readonly when?: Failure.When | undefined
   /** Default `Failure.classify`. */
   readonly classify?: Failure.Classify | undefined
@@ -93,7 +96,7 @@ class RetryRepeater implements Repeater {
     this.draws = backoff !== undefined && backoff.largest(0) > 0 &&
       (backoff.jitter !== "none" || backoff.kind === "decorrelated")
     this.budget = options.budget
-    this.when = options.when === undefined ? asTheTableSays : Failure.compileWhen(options.when)
+    this.when = options.when === undefined ? asTheTableSays : Failure.compileWhen(options.when, "pass")
     this.classify = options.classify ?? Failure.classify
     this.discard = options.discard
     this.step = {

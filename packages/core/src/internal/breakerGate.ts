@@ -71,7 +71,7 @@ export class BreakerGate implements Gate {
     this.transitions = transitions
     this.classify = options.classify ?? Failure.classify
     this.tableOnly = options.when === undefined
-    this.fails = Failure.compileWhen(options.when ?? [])
+    this.fails = Failure.compileWhen(options.when ?? [], "act")
     this.dryRun = config.dryRun
     this.described = described
     const present = () => this.described
