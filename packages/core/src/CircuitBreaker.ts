@@ -223,7 +223,7 @@ export interface Options {
   readonly when?: Failure.When | undefined
   /** Default `Failure.classify`. */
   readonly classify?: Failure.Classify | undefined
-  /** Counts and tells, but never rejects. Default `false`. */
+  /** Counts and tells, but rejects only what `isolate` says. Default `false`. */
   readonly dryRun?: boolean | undefined
 }
 
@@ -275,7 +275,7 @@ export interface CircuitBreaker extends Step.Policy<CircuitOpen> {
   readonly state: Subscribable.Subscribable<State>
   readonly transitions: Stream.Stream<Transition>
   readonly snapshot: Effect.Effect<Snapshot>
-  /** Rejects every call until `reset`. */
+  /** Rejects every call until `reset`, in a dry run too. */
   readonly isolate: Effect.Effect<void>
   /** Lets every call through and counts nothing until `reset`. */
   readonly disable: Effect.Effect<void>

@@ -420,6 +420,16 @@ describe("a circuit breaker", () => {
       })
   )
 
+  virtual("isolated by hand it rejects in a dry run too, and says that it did", (seen) =>
+    Effect.gen(function*() {
+      const breaker = yield* make({ dryRun: true })
+      yield* breaker.isolate
+      const error = failureOf(yield* Effect.exit(breaker(Effect.void)))
+      assert.strictEqual(error.reason, "isolated")
+      assert.deepStrictEqual(seen.of("CircuitRejected").map(({ dryRun }) => dryRun), [false])
+      assert.strictEqual((yield* breaker.snapshot).wouldHaveRejected, 0)
+    }))
+
   virtual("disabled by hand it lets every call through and counts nothing", (seen) =>
     Effect.gen(function*() {
       const breaker = yield* make()

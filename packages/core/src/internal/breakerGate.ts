@@ -109,7 +109,7 @@ export class BreakerGate implements Gate {
         frame.callState.probe = true
       }
     } else if (this.dryRun && machine.state._tag !== "Closed" && machine.state._tag !== "Disabled") {
-      this.tellRejection(frame)
+      this.tellRejection(frame, true)
     }
     return undefined
   }
@@ -144,7 +144,7 @@ export class BreakerGate implements Gate {
   }
 
   private reject(frame: Passage): Exit.Exit<never, unknown> {
-    const { reason, retryAfter } = this.tellRejection(frame)
+    const { reason, retryAfter } = this.tellRejection(frame, false)
     return this.refuse({
       policy: this.step.policy,
       dependency: this.step.dependency,
@@ -153,7 +153,7 @@ export class BreakerGate implements Gate {
     })
   }
 
-  private tellRejection(frame: Passage) {
+  private tellRejection(frame: Passage, dryRun: boolean) {
     const { reason, retryAfterMillis } = this.machine.rejection(frame.now)
     const retryAfter = retryAfterMillis === undefined ? undefined : Duration.millis(retryAfterMillis)
     if (frame.callState.observed) {
@@ -164,7 +164,7 @@ export class BreakerGate implements Gate {
         breaker: this.step.policy,
         reason,
         retryAfter,
-        dryRun: this.dryRun
+        dryRun
       })
     }
     return { reason, retryAfter }
