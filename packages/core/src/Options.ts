@@ -82,6 +82,24 @@ export const withChange = <A extends object>(present: A, change: Partial<A>): A 
     ? change as A
     : { ...present, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) }
 
+const isNegative = (value: unknown): boolean =>
+  typeof value === "string"
+    ? value.startsWith("-")
+    : Array.isArray(value)
+    ? value.some(isNegative)
+    : (typeof value === "number" || typeof value === "bigint") && value < 0
+
+/**
+ * The milliseconds of what may be a duration; `NaN` if it is none. Below zero stays below zero, where Effect makes it none at all: a
+ * setting with a minus must not count as 0.
+ *
+ * @internal
+ */
+export const millisOf = (value: unknown): number => {
+  const decoded = typeof value === "number" && Number.isNaN(value) ? Option.none() : Duration.decodeUnknown(value)
+  return Option.isNone(decoded) ? NaN : isNegative(value) ? -1 : Duration.toMillis(decoded.value)
+}
+
 const inRange = (minimum: number, maximum: number): string =>
   maximum === Infinity ? `${minimum} or more` : `from ${minimum} to ${maximum}`
 
@@ -163,10 +181,8 @@ export class Validation {
 
   /** A duration in milliseconds. Numbers count as milliseconds, as everywhere in Effect. */
   duration(field: string, value: unknown, minimum = 1, maximum = Infinity): number {
-    const decoded = typeof value === "number" && Number.isNaN(value) ? Option.none() : Duration.decodeUnknown(value)
-    const millis = Option.isSome(decoded) ? Duration.toMillis(decoded.value) : NaN
-    const negative = typeof value === "number" && value < 0
-    if (!(millis >= minimum && millis <= maximum && millis < Infinity) || negative) {
+    const millis = millisOf(value)
+    if (!(millis >= minimum && millis <= maximum && millis < Infinity)) {
       this.add(
         field,
         value,

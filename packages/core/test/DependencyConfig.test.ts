@@ -251,6 +251,18 @@ describe("Dependency.layerConfig", () => {
       })
     }))
 
+  it.effect("a duration below zero is refused, and is not taken for none", () =>
+    Effect.gen(function*() {
+      const { findings } = yield* refused({
+        PAYMENTS_RETRY_BACKOFF_BASE: "-5 seconds",
+        PAYMENTS_BULKHEAD_MAX_WAIT: "-3 seconds"
+      })
+      assert.deepStrictEqual(findings.map(({ path, value }) => [path, value]), [
+        ["PAYMENTS_BULKHEAD_MAX_WAIT", "-3 seconds"],
+        ["PAYMENTS_RETRY_BACKOFF_BASE", "-5 seconds"]
+      ])
+    }))
+
   it.effect("the environment may not give an operation a slot that it does not have for itself", () =>
     Effect.gen(function*() {
       const error = yield* refused({ PAYMENTS_OPERATIONS_GET_CHARGES_ID_BULKHEAD_MAX_CONCURRENT: "1" })
