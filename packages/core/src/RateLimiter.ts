@@ -361,7 +361,9 @@ export const make = (options: Options): Effect.Effect<RateLimiter> =>
             Effect.sync(() => {
               const next = withChange(present, change)
               const now = Alarm.of(clock).now()
-              gate.reconfigure(read(next, now), now)
+              // Without a queue nobody waits: the wait that was set before counts again when there is one.
+              const unqueued = change?.maxWait === undefined && next?.maxQueue === 0
+              gate.reconfigure(read(unqueued ? { ...next, maxWait: undefined } : next, now), now)
               present = next
             })
           )

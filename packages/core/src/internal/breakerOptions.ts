@@ -10,6 +10,7 @@ import type { Config } from "../CircuitBreakerMachine.js"
 import { Validation } from "../Options.js"
 import * as TripPolicy from "../TripPolicy.js"
 import * as Window from "../Window.js"
+import { time } from "./worstCase.js"
 
 export type WindowInput = Duration.DurationInput | { readonly calls: number }
 
@@ -237,7 +238,15 @@ export const check = (options: any): Effect.Effect<{ config: Config; described: 
     const fixed = scheduled ? 0 : findings.duration("openDuration", openDuration)
     const maxOpenMillis = findings.duration("maxOpenDuration", options.maxOpenDuration ?? defaults.maxOpenDuration)
     if (!scheduled && maxOpenMillis < fixed) {
-      findings.add("maxOpenDuration", options.maxOpenDuration, "a duration not shorter than openDuration")
+      if (options.maxOpenDuration === undefined) {
+        findings.add(
+          "openDuration",
+          openDuration,
+          `at most ${time(maxOpenMillis)}, or a maxOpenDuration that is longer`
+        )
+      } else {
+        findings.add("maxOpenDuration", options.maxOpenDuration, "a duration not shorter than openDuration")
+      }
     }
     const openJitter = options.openJitter ?? defaults.openJitter
     findings.number("openJitter", openJitter, 0, 1)
