@@ -6,6 +6,7 @@
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import * as Outcome from "./Outcome.js"
 
 /**
  * One wrong option.
@@ -203,6 +204,13 @@ export class Validation {
       value.every((one) => typeof one === "string" && one.length > 0)
     if (typeof value !== "function" && !names) {
       this.add(field, value, "a predicate, or a list of classes and error tags that is not empty")
+    } else if (names) {
+      for (const one of value) {
+        const meant = Outcome.classes.find((known) => known !== one && known.toLowerCase() === one.toLowerCase())
+        if (meant !== undefined) {
+          this.add(field, value, `the class ${meant} as it is written, in place of ${one}`)
+        }
+      }
     }
   }
 

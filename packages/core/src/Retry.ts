@@ -128,7 +128,11 @@ class RetryRepeater implements Repeater {
     let outcome: Outcome.Outcome | undefined
     let again: boolean
     try {
-      outcome = classify(exit)
+      const answer = classify(exit)
+      if (classify !== Failure.classify && !Outcome.isOutcome(answer)) {
+        throw new TypeError(`A classifier answered ${JSON.stringify(answer)}, which is no Outcome`)
+      }
+      outcome = answer
       again = this.when(outcome, exit)
     } catch (defect) {
       // A classifier that throws has been reported already where the end of the attempt was told.

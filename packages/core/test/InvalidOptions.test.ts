@@ -114,6 +114,7 @@ const rows: ReadonlyArray<
   ["Retry.make", Retry.make, [{ schedule: "1 second" }], "schedule", "Backoff"],
   ["Retry.make", Retry.make, [{ budget: { percent: 0.2 } }], "budget", "RetryBudget"],
   ["Retry.make", Retry.make, [{ when: [] }], "when", "not empty"],
+  ["Retry.make", Retry.make, [{ when: ["Busy", "retryable"] }], "when", "the class Retryable"],
   ["Retry.make", Retry.make, [{ when: "Retryable" }], "when", "predicate"],
   ["Retry.make", Retry.make, [{ classify: "Retryable" }], "classify", "function"],
   ["Retry.make", Retry.make, [{ discard: true }], "discard", "function"],

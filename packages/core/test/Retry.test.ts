@@ -336,6 +336,16 @@ describe("a retry", () => {
       })
   )
 
+  virtual("a classifier that answers no outcome is reported by what it answered", (seen) =>
+    Effect.gen(function*() {
+      const { at, call } = scripted(ends.Retryable)
+      const exit = yield* Effect.exit(Retry.make({ classify: () => "Retryable" as any })(call))
+      assert.strictEqual(failureOf(exit)._tag, "Busy")
+      assert.strictEqual(at.length, 1)
+      const faults = seen.of("PolicyFault").map(({ defect }) => String(defect))
+      assert.deepStrictEqual(faults, ["TypeError: A classifier answered \"Retryable\", which is no Outcome"])
+    }))
+
   virtual("a tag in `when` does not outrank a defect beside it", () =>
     Effect.gen(function*() {
       const { at, call } = scripted(Effect.failCause(Cause.sequential(Cause.fail(new Busy({})), Cause.die("bug"))))

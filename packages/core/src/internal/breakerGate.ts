@@ -25,6 +25,9 @@ export interface Transition {
   readonly to: State
 }
 
+/** What is told in place of a tag. */
+const untagged = "an error without a tag"
+
 /** More tags than this are no vocabulary but data. */
 const mostWarnings = 100
 
@@ -202,7 +205,7 @@ export class BreakerGate implements Gate {
       return
     }
     const failure = Cause.failureOption(frame.exit.cause)
-    const tag = Option.isSome(failure) ? String((failure.value as any)?._tag ?? "an error without a tag") : "a defect"
+    const tag = Option.isSome(failure) ? String((failure.value as any)?._tag ?? untagged) : "a defect"
     if (this.warned.has(tag) || this.warned.size >= mostWarnings) {
       return
     }
@@ -213,7 +216,11 @@ export class BreakerGate implements Gate {
       tag === "a defect"
         ? `${this.step.policy} ended with a defect: it counts against the dependency and is not retried`
         : `${this.step.policy} failed with ${tag}, of which nobody said what it means: it counts against the dependency and is ` +
-          `not retried. Say it with Failure.byTag({ ${tag}: "Retryable" | "Overloaded" | "Permanent" })`
+          `not retried. Say it with ${
+            tag === untagged
+              ? "a classifier of your own, the option classify"
+              : `Failure.byTag({ ${JSON.stringify(tag)}: "Retryable" | "Overloaded" | "Permanent" })`
+          }`
     )
     frame.afterwards(Effect.annotateLogs(line, callFields(call)))
   }
