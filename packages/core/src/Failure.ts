@@ -44,8 +44,8 @@ const errorClass = <Tag extends string, Class extends Outcome.Class>(
 }
 
 /**
- * An error that another try may cure. A field `retryAfter: Duration` is honoured as the least delay; a field
- * `neverSent: true` says that the dependency never saw the call.
+ * An error that another try may cure. A field `retryAfter` is honoured as the least delay if it is a `Duration`, and is passed over if it
+ * is a number or a text; a field `neverSent: true` says that the dependency never saw the call.
  *
  * @example
  * import * as Failure from "@holdfast/core/Failure"

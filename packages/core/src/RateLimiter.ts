@@ -83,7 +83,10 @@ export interface Options extends Rate {
   readonly name: string
   /** Default: the name. */
   readonly dependency?: string | undefined
-  /** The longest wait for tokens, in order. Default 0: refuse at once. */
+  /**
+   * The longest wait for tokens, in order, as reckoned when the call comes: who is in line stays there when `reconfigure` lowers the
+   * rate, and may then wait longer. Default 0: refuse at once.
+   */
   readonly maxWait?: Duration.DurationInput | undefined
   /** Calls that may wait at once, over all keys. Default 1000. */
   readonly maxQueue?: number | undefined

@@ -32,7 +32,12 @@ import * as Step from "./Step.js"
 export interface Options<R = never> {
   /** Attempts after the first. 0 is honoured: no retry. Default 2. */
   readonly maxRetries?: number | undefined
-  /** The delays: a `Backoff`, or any schedule of the failures. Default `Backoff.exponential("200 millis", { cap: "5 seconds" })`, full jitter. */
+  /**
+   * The delays: a `Backoff`, or any schedule of the failures. `maxRetries`, 2 by default, cuts it whatever its length: for
+   * `Schedule.recurs(5)` set `maxRetries: 5`.
+   *
+   * Default `Backoff.exponential("200 millis", { cap: "5 seconds" })`, full jitter.
+   */
   readonly schedule?: Schedule.Schedule<unknown, any, R> | undefined
   /** Shared by all calls to a dependency, it keeps retries from multiplying an outage. Default none. */
   readonly budget?: RetryBudget.RetryBudget | undefined
