@@ -170,6 +170,10 @@ describe("orElse", () => {
   it("refuses an effect that can fail", () => {
     expect(Fallback.orElse).type.not.toBeCallableWith(canFail)
   })
+
+  it("refuses a function, which would be served as the answer", () => {
+    expect(Fallback.orElse).type.not.toBeCallableWith(() => cannotFail)
+  })
 })
 
 describe("withSource", () => {

@@ -20,6 +20,7 @@ import { announce } from "./internal/announce.js"
 import { BreakerGate, type Transition } from "./internal/breakerGate.js"
 import * as settings from "./internal/breakerOptions.js"
 import { refOver } from "./internal/cell.js"
+import { withChange } from "./Options.js"
 import * as Step from "./Step.js"
 import type * as TripPolicy from "./TripPolicy.js"
 
@@ -222,7 +223,7 @@ export interface Options {
   readonly when?: Failure.When | undefined
   /** Default `Failure.classify`. */
   readonly classify?: Failure.Classify | undefined
-  /** Counts and tells, but never rejects. Default `false`. */
+  /** Counts and tells, but rejects only what `isolate` says. Default `false`. */
   readonly dryRun?: boolean | undefined
 }
 
@@ -274,18 +275,26 @@ export interface CircuitBreaker extends Step.Policy<CircuitOpen> {
   readonly state: Subscribable.Subscribable<State>
   readonly transitions: Stream.Stream<Transition>
   readonly snapshot: Effect.Effect<Snapshot>
-  /** Rejects every call until `reset`. */
+  /** Rejects every call until `reset`, in a dry run too. */
   readonly isolate: Effect.Effect<void>
   /** Lets every call through and counts nothing until `reset`. */
   readonly disable: Effect.Effect<void>
   /** Closes with clean counts. */
   readonly reset: Effect.Effect<void>
   /**
-   * Changes the numbers that are given, from the next call on. State, generation, the end of an open period and the counts of every
+   * Changes the numbers that are given, from the next call on; `undefined` changes nothing. State, generation, the end of an open period and the counts of every
    * window that keeps its shape stay; a window of another shape starts empty.
    */
   readonly reconfigure: (
     change: Partial<Omit<Options, "name" | "dependency" | "when" | "classify">>
+  ) => Effect.Effect<void>
+  /**
+   * The same with all numbers anew: what is left out has its default, or follows from the others, again.
+   *
+   * @internal
+   */
+  readonly renumber: (
+    numbers: Partial<Omit<Options, "name" | "dependency" | "when" | "classify">>
   ) => Effect.Effect<void>
   /** @internal */
   readonly hub: PubSub.PubSub<Transition>
@@ -344,6 +353,17 @@ export const make = (options: Options): Effect.Effect<CircuitBreaker> =>
                 return Effect.void
               })
             )
+          const replace = (by: () => Options): Effect.Effect<void> =>
+            Effect.suspend(() => {
+              const options = by()
+              return Effect.flatMap(settings.check(options), (next) =>
+                Clock.clockWith((clock) =>
+                  Effect.sync(() => {
+                    present = options
+                    gate.reconfigure(next.config, next.described, Alarm.of(clock).now())
+                  })
+                ))
+            })
           return Object.assign(Step.policy<CircuitOpen>([gate]), {
             state: Subscribable.make({
               get: Ref.get(state),
@@ -367,14 +387,12 @@ export const make = (options: Options): Effect.Effect<CircuitBreaker> =>
             isolate: byHand((now) => machine.isolate(now)),
             disable: byHand((now) => machine.disable(now)),
             reset: byHand((now) => machine.reset(now)),
-            reconfigure: (change: Partial<Options>) =>
-              Effect.flatMap(Effect.suspend(() => settings.check({ ...present, ...change })), (next) =>
-                Clock.clockWith((clock) =>
-                  Effect.sync(() => {
-                    present = { ...present, ...change }
-                    gate.reconfigure(next.config, next.described, Alarm.of(clock).now())
-                  })
-                )),
+            reconfigure: (change: Partial<Options>) => replace(() => withChange(present, change)),
+            renumber: (numbers: Partial<Options>) =>
+              replace(() => {
+                const { classify, dependency, name, when } = present
+                return { ...numbers, name, dependency, when, classify }
+              }),
             hub: transitions
           })
         })

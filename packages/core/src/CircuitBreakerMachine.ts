@@ -128,7 +128,7 @@ export interface Config {
   readonly successThreshold: number
   /** Milliseconds after which the slot of a probe without a result may be given to another call. */
   readonly probeTimeoutMillis: number
-  /** Counts and changes state as usual, but admits what it would reject. */
+  /** Counts and changes state as usual, but admits what it would reject; isolated by hand it rejects in a dry run too. */
   readonly dryRun: boolean
 }
 
@@ -240,7 +240,8 @@ export class CircuitBreakerMachine {
         if (this.slots.inFlight >= this.config.probes) return this.reject()
         return Ticket.probe(this.ticket, this.slots.take(now))
       case "Isolated":
-        return this.reject()
+        // A dry run is about what the breaker decides by itself: who takes a dependency out by hand means it.
+        return 0
       case "Disabled":
         return this.ticket
     }

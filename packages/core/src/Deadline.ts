@@ -11,7 +11,7 @@ import { dual, identity } from "effect/Function"
 import { globalValue } from "effect/GlobalValue"
 import * as Option from "effect/Option"
 import * as Alarm from "./Alarm.js"
-import { Validation } from "./Options.js"
+import { millisOf, Validation } from "./Options.js"
 
 /**
  * An instant of one alarm queue: two clocks do not share their present, so an instant is worth nothing without its queue.
@@ -73,6 +73,7 @@ export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = Effect
 /**
  * Runs the effect under a deadline from now, or under the inherited one if that is nearer. The effect itself is not interrupted
  * when the deadline passes: the policies inside it refuse, cut their waits and give up their retries.
+ * What is left of somebody else's time may be nothing: a negative duration is a deadline that has passed, an infinite one sets none.
  *
  * @example
  * import * as Deadline from "@holdfast/core/Deadline"
@@ -89,12 +90,15 @@ export const within: {
   (duration: Duration.DurationInput): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.DurationInput): Effect.Effect<A, E, R>
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, duration: Duration.DurationInput): Effect.Effect<A, E, R> => {
-  const check = new Validation("Deadline.within")
-  const millis = check.duration("duration", duration, 0)
-  check.done()
-  return Clock.clockWith((clock) => {
+  const millis = millisOf(duration)
+  return millis === Infinity ? self : Clock.clockWith((clock) => {
+    if (Number.isNaN(millis)) {
+      const check = new Validation("Deadline.within")
+      check.add("duration", duration, "a duration, such as \"2 seconds\"")
+      check.done()
+    }
     const alarms = Alarm.of(clock)
-    const at = alarms.now() + millis
+    const at = alarms.now() + Math.max(0, millis)
     return Effect.locallyWith(
       self,
       current,

@@ -238,6 +238,31 @@ const settled = (name: string, options: Options<any>): Effect.Effect<Settings> =
       : yield* Effect.die(new InvalidOptions({ owner: `Dependency ${name}`, findings }))
   })
 
+/** One variable must mean one thing. */
+const checkVariables = (name: string, prefix: string, settings: Settings): void => {
+  const check = new Validation(`Dependency ${name}`)
+  if (typeof prefix !== "string" || !/^[^_](.*[^_])?$/.test(prefix)) {
+    check.add(
+      "prefix",
+      prefix,
+      "a text that is not empty and neither begins nor ends with _; give one where the name of the dependency has no letters A to Z"
+    )
+  }
+  const names = new Map<string, string>()
+  for (const operation of settings.operations.keys()) {
+    const own = variable(operation)
+    const other = names.get(own)
+    if (own === "" || other !== undefined) {
+      const allowed = other === undefined
+        ? "a name with a letter A to Z or a digit, which a variable can be named after"
+        : `a name whose variable, ${own}, is not that of ${other} too`
+      check.add(`operations.${operation}`, own, allowed)
+    }
+    names.set(own, operation)
+  }
+  check.done()
+}
+
 const configured = (
   name: string,
   options: Options<any>,
@@ -245,13 +270,25 @@ const configured = (
 ): Effect.Effect<Settings, InvalidSettings | ConfigError.ConfigError> =>
   Effect.gen(function*() {
     const settings = yield* settled(name, options)
+    checkVariables(name, prefix, settings)
     const reading = yield* DependencyConfig.read(prefix, name, settings)
     const next = changed(settings, reading.change)
     const findings = [...reading.findings]
-    for (
-      const { allowed, field, value } of [...next.findings, ...(yield* DependencyControl.check(name, next.settings))]
-    ) {
+    /** Of two numbers that do not go together the one is to blame that the environment set. */
+    const blamed = (field: string, rule: string): readonly [path: string, allowed: string] => {
       const path = `${prefix}_${variable(field)}`
+      const other = `${prefix}_${variable(field.replace(/maxOpenDuration$/, "openDuration"))}`
+      return reading.texts.has(path) || other === path || !reading.texts.has(other)
+        ? [path, rule]
+        : [other, "at most the maxOpenDuration that is declared"]
+    }
+    for (
+      const { allowed: rule, field, value } of [
+        ...next.findings,
+        ...(yield* DependencyControl.check(name, next.settings))
+      ]
+    ) {
+      const [path, allowed] = blamed(field, rule)
       if (!findings.some((finding) => finding.path === path)) {
         findings.push({ path, value: reading.texts.get(path) ?? value, allowed })
       }
@@ -324,8 +361,10 @@ export const Service = <Self>() =>
   return Object.assign(tag, {
     dependency: name,
     layer,
-    layerConfig: (prefix = variable(name)) =>
-      Layer.scoped(tag, Effect.flatMap(configured(name, given, prefix), (settings) => started(name, settings))),
+    layerConfig: (prefix = variable(name)) => {
+      DependencyConfig.claim(prefix)
+      return Layer.scoped(tag, Effect.flatMap(configured(name, given, prefix), (settings) => started(name, settings)))
+    },
     call: callOf(tag, given)
   })
 }

@@ -355,7 +355,7 @@ export const reconfigure = (
 
 /**
  * Switches the dry run of the breaker or the limiter of a dependency: they count and tell what they would have refused, and refuse
- * nobody.
+ * nobody. `isolate` is no decision of the breaker's, and refuses in a dry run too.
  *
  * @example
  * import * as Dependency from "@holdfast/core/Dependency"

@@ -44,8 +44,8 @@ const errorClass = <Tag extends string, Class extends Outcome.Class>(
 }
 
 /**
- * An error that another try may cure. A field `retryAfter: Duration` is honoured as the least delay; a field
- * `neverSent: true` says that the dependency never saw the call.
+ * An error that another try may cure. A field `retryAfter` is honoured as the least delay if it is a `Duration`, and is passed over if it
+ * is a number or a text; a field `neverSent: true` says that the dependency never saw the call.
  *
  * @example
  * import * as Failure from "@holdfast/core/Failure"
@@ -335,7 +335,8 @@ export const byTag = (
  * Which ends a policy acts on, narrowed or widened from the outcome table: a list of classes and error tags, or a predicate.
  *
  * It chooses among failures: whether a value is one is for the classifier to say, and `Retry` and `CircuitBreaker` act on no
- * `Success` and no `Interrupted`, whatever stands here.
+ * `Success` and no `Interrupted`, whatever stands here. A list makes `Retry` and `Fallback` act on no defect, though its class is
+ * `Unclassified`: for that take a predicate. A `CircuitBreaker` counts it.
  *
  * @since 0.1.0
  * @category models
@@ -347,12 +348,22 @@ export type When =
 const classNames: ReadonlySet<string> = new Set(Outcome.classes)
 
 /**
- * Compiles a `When`. A name of a class stands for the class, every other name for an error's `_tag`.
+ * Does a defect take part? It outranks all else: a bug must not be tried again, nor hide behind yesterday's answer.
+ *
+ * @internal
+ */
+export const isDefect = (exit: Exit.Exit<unknown, unknown>): boolean =>
+  exit._tag === "Failure" && exit.cause._tag !== "Fail" && Cause.isDie(exit.cause)
+
+/**
+ * Compiles a `When`. A name of a class stands for the class, every other name for an error's `_tag`. Whether a list acts on a defect,
+ * which is `Unclassified`, is for the policy to say; a predicate decides for itself.
  *
  * @internal
  */
 export const compileWhen = (
-  when: When
+  when: When,
+  defects: "act" | "pass"
 ): (outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean => {
   if (typeof when === "function") {
     return when
@@ -360,6 +371,9 @@ export const compileWhen = (
   const names = new Set<string>(when)
   const hasTags = when.some((one) => !classNames.has(one))
   return (outcome, exit) => {
+    if (defects === "pass" && isDefect(exit)) {
+      return false
+    }
     if (names.has(outcome.class)) {
       return true
     }

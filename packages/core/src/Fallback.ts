@@ -316,7 +316,7 @@ export const catchTags: {
 
 /**
  * Removes every typed error: with a value, or with an effect that cannot fail. Defects and interruption come out as
- * they are.
+ * they are. An effect is run where it is needed, so it stands here by itself: a function is refused.
  *
  * @example
  * import * as Fallback from "@holdfast/core/Fallback"
@@ -329,8 +329,19 @@ export const catchTags: {
  */
 export const orElse: {
   <A, R = never>(effect: Effect.Effect<A, never, R>): model.Plain<unknown, A, R, "*">
-  <A>(value: A extends Effect.Effect<any, any, any> ? never : A): model.Plain<unknown, A, never, "*">
+  <A>(
+    value: A extends Effect.Effect<any, any, any> | ((...args: Array<any>) => unknown) ? never : A
+  ): model.Plain<unknown, A, never, "*">
 } = (other: unknown): any => {
+  const check = new Validation("Fallback.orElse")
+  if (typeof other === "function") {
+    check.add(
+      "other",
+      other,
+      "a value, or an effect that cannot fail: write the effect itself, Fallback.orElse(effect)"
+    )
+  }
+  check.done()
   const run = Effect.isEffect(other) ? (other as Effect.Effect<unknown>) : Effect.succeed(other)
   return compile("orElse", [plainTier("orElse", everyTypedError, () => run)], {})
 }

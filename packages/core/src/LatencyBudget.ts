@@ -5,7 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Backoff from "./Backoff.js"
-import { retriesThatFit, sum, time } from "./internal/worstCase.js"
+import { retriesThatFit, retriesThatFitCautiously, sum, time } from "./internal/worstCase.js"
 import type { Finding } from "./Lint.js"
 import { Validation } from "./Options.js"
 
@@ -111,9 +111,7 @@ export const make = (options: Options): LatencyBudget => {
   const available = sla - overhead
   const worst = lasting(reading)
   const largest = retriesThatFit(available, timeout, delay)
-  const retries = Math.max(1, maxRetries)
-  const average = sum(retries, delay) / retries
-  const cautious = largest === undefined ? undefined : Math.max(0, Math.floor(available / (timeout + average)) - 1)
+  const cautious = retriesThatFitCautiously(available, timeout, delay)
   return {
     available: Duration.millis(available),
     worstCase: Duration.millis(worst),

@@ -226,7 +226,7 @@ export interface LiveDependency {
   readonly state: Effect.Effect<DependencyState>
   /** The policy that the next call will have; an operation without settings of its own has the one of the dependency. */
   readonly policy: (operation?: string) => Effect.Effect<Policy.Policy.Any>
-  /** Refuses every call until `reset`. */
+  /** Refuses every call until `reset`, in a dry run too. */
   readonly isolate: Effect.Effect<void, SlotOff>
   /** Lets every call through the breaker and counts nothing until `reset`. */
   readonly disable: Effect.Effect<void, SlotOff>

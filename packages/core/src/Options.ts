@@ -6,6 +6,7 @@
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import * as Outcome from "./Outcome.js"
 
 /**
  * One wrong option.
@@ -69,6 +70,35 @@ export class InvalidOptions extends Data.TaggedError("InvalidOptions")<{
       .map((finding) => `${finding.field} is ${show(finding.value)}, allowed is ${finding.allowed}`)
       .join("; ")
   }
+}
+
+/**
+ * The options with those of a change in their place. `undefined` is "left out" there, as in every record of options: it resets nothing.
+ * What is no record is handed on, for the validation to refuse.
+ *
+ * @internal
+ */
+export const withChange = <A extends object>(present: A, change: Partial<A>): A =>
+  typeof change !== "object" || change === null || Array.isArray(change)
+    ? change as A
+    : { ...present, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) }
+
+const isNegative = (value: unknown): boolean =>
+  typeof value === "string"
+    ? value.startsWith("-")
+    : Array.isArray(value)
+    ? value.some(isNegative)
+    : (typeof value === "number" || typeof value === "bigint") && value < 0
+
+/**
+ * The milliseconds of what may be a duration; `NaN` if it is none. Below zero stays below zero, where Effect makes it none at all: a
+ * setting with a minus must not count as 0.
+ *
+ * @internal
+ */
+export const millisOf = (value: unknown): number => {
+  const decoded = typeof value === "number" && Number.isNaN(value) ? Option.none() : Duration.decodeUnknown(value)
+  return Option.isNone(decoded) ? NaN : isNegative(value) ? -1 : Duration.toMillis(decoded.value)
 }
 
 const inRange = (minimum: number, maximum: number): string =>
@@ -152,10 +182,8 @@ export class Validation {
 
   /** A duration in milliseconds. Numbers count as milliseconds, as everywhere in Effect. */
   duration(field: string, value: unknown, minimum = 1, maximum = Infinity): number {
-    const decoded = typeof value === "number" && Number.isNaN(value) ? Option.none() : Duration.decodeUnknown(value)
-    const millis = Option.isSome(decoded) ? Duration.toMillis(decoded.value) : NaN
-    const negative = typeof value === "number" && value < 0
-    if (!(millis >= minimum && millis <= maximum && millis < Infinity) || negative) {
+    const millis = millisOf(value)
+    if (!(millis >= minimum && millis <= maximum && millis < Infinity)) {
       this.add(
         field,
         value,
@@ -176,6 +204,13 @@ export class Validation {
       value.every((one) => typeof one === "string" && one.length > 0)
     if (typeof value !== "function" && !names) {
       this.add(field, value, "a predicate, or a list of classes and error tags that is not empty")
+    } else if (names) {
+      for (const one of value) {
+        const meant = Outcome.classes.find((known) => known !== one && known.toLowerCase() === one.toLowerCase())
+        if (meant !== undefined) {
+          this.add(field, value, `the class ${meant} as it is written, in place of ${one}`)
+        }
+      }
     }
   }
 

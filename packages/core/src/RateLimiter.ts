@@ -13,6 +13,7 @@ import * as Failure from "./Failure.js"
 import { type Gate, mustWait, type Passage } from "./internal/gate.js"
 import { available, giveBack, type Limiter, Line, take, Ticket, type Tier, waitMillis } from "./internal/rateLine.js"
 import { costOf, type Numbers, read } from "./internal/rateOptions.js"
+import { withChange } from "./Options.js"
 import * as Step from "./Step.js"
 
 /**
@@ -82,7 +83,10 @@ export interface Options extends Rate {
   readonly name: string
   /** Default: the name. */
   readonly dependency?: string | undefined
-  /** The longest wait for tokens, in order. Default 0: refuse at once. */
+  /**
+   * The longest wait for tokens, in order, as reckoned when the call comes: who is in line stays there when `reconfigure` lowers the
+   * rate, and may then wait longer. Default 0: refuse at once.
+   */
   readonly maxWait?: Duration.DurationInput | undefined
   /** Calls that may wait at once, over all keys. Default 1000. */
   readonly maxQueue?: number | undefined
@@ -130,7 +134,7 @@ export interface RateLimiter extends Step.Policy<RateLimited> {
   /** What the limiter has decided since it was made. Calls that bypass it, or cost nothing, are not asked about. */
   readonly decisions: Effect.Effect<Decisions>
   /**
-   * Changes the numbers that are given. Every bucket keeps its share: full stays full, half full stays half full. Who waits goes on
+   * Changes the numbers that are given; `undefined` changes nothing. Every bucket keeps its share: full stays full, half full stays half full. Who waits goes on
    * waiting at the new rate, and is refused if it costs more than the bucket holds now. Tiers keep their own rates.
    */
   readonly reconfigure: (
@@ -358,9 +362,11 @@ export const make = (options: Options): Effect.Effect<RateLimiter> =>
         reconfigure: (change: Partial<Options>) =>
           Clock.clockWith((clock) =>
             Effect.sync(() => {
-              const next = { ...present, ...change }
+              const next = withChange(present, change)
               const now = Alarm.of(clock).now()
-              gate.reconfigure(read(next, now), now)
+              // Without a queue nobody waits: the wait that was set before counts again when there is one.
+              const unqueued = change?.maxWait === undefined && next?.maxQueue === 0
+              gate.reconfigure(read(unqueued ? { ...next, maxWait: undefined } : next, now), now)
               present = next
             })
           )

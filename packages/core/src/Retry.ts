@@ -32,13 +32,21 @@ import * as Step from "./Step.js"
 export interface Options<R = never> {
   /** Attempts after the first. 0 is honoured: no retry. Default 2. */
   readonly maxRetries?: number | undefined
-  /** The delays: a `Backoff`, or any schedule of the failures. Default `Backoff.exponential("200 millis", { cap: "5 seconds" })`, full jitter. */
+  /**
+   * The delays: a `Backoff`, or any schedule of the failures. `maxRetries`, 2 by default, cuts it whatever its length: for
+   * `Schedule.recurs(5)` set `maxRetries: 5`.
+   *
+   * Default `Backoff.exponential("200 millis", { cap: "5 seconds" })`, full jitter.
+   */
   readonly schedule?: Schedule.Schedule<unknown, any, R> | undefined
   /** Shared by all calls to a dependency, it keeps retries from multiplying an outage. Default none. */
   readonly budget?: RetryBudget.RetryBudget | undefined
   /** A dependency that asks for a longer wait is not waited for: the call fails with the answer it has. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.DurationInput | undefined
-  /** Which ends are tried again. Default: as the outcome table says, `Retryable` and `Overloaded`. */
+  /**
+   * Which ends are tried again. Default: as the outcome table says, `Retryable` and `Overloaded`. A list never acts on a defect: one
+   * with `Unclassified` tries again the typed errors that nobody classified, and no bug.
+   */
   readonly when?: Failure.When | undefined
   /** Default `Failure.classify`. */
   readonly classify?: Failure.Classify | undefined
@@ -93,7 +101,7 @@ class RetryRepeater implements Repeater {
     this.draws = backoff !== undefined && backoff.largest(0) > 0 &&
       (backoff.jitter !== "none" || backoff.kind === "decorrelated")
     this.budget = options.budget
-    this.when = options.when === undefined ? asTheTableSays : Failure.compileWhen(options.when)
+    this.when = options.when === undefined ? asTheTableSays : Failure.compileWhen(options.when, "pass")
     this.classify = options.classify ?? Failure.classify
     this.discard = options.discard
     this.step = {
@@ -125,7 +133,11 @@ class RetryRepeater implements Repeater {
     let outcome: Outcome.Outcome | undefined
     let again: boolean
     try {
-      outcome = classify(exit)
+      const answer = classify(exit)
+      if (classify !== Failure.classify && !Outcome.isOutcome(answer)) {
+        throw new TypeError(`A classifier answered ${JSON.stringify(answer)}, which is no Outcome`)
+      }
+      outcome = answer
       again = this.when(outcome, exit)
     } catch (defect) {
       // A classifier that throws has been reported already where the end of the attempt was told.

@@ -7,7 +7,7 @@ import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Alarm from "./Alarm.js"
-import { Validation } from "./Options.js"
+import { Validation, withChange } from "./Options.js"
 import { RetryBudgetMachine, RetryThrottleMachine } from "./RetryBudgetMachine.js"
 
 /**
@@ -38,7 +38,7 @@ export interface RetryBudget {
    */
   readonly ended: ((succeeded: boolean) => void) | undefined
   /**
-   * Changes the numbers that are given. What calls have earned stays earned and is forgotten in its time. A throttle has none.
+   * Changes the numbers that are given; `undefined` changes nothing. What calls have earned stays earned and is forgotten in its time. A throttle has none.
    */
   readonly reconfigure?: ((change: Options) => Effect.Effect<void>) | undefined
 }
@@ -102,7 +102,7 @@ export const make = (options: Options = {}): Effect.Effect<RetryBudget> =>
       reconfigure: (change) =>
         Clock.clockWith((clock) =>
           Effect.sync(() => {
-            const next = { ...present, ...change }
+            const next = withChange(present, change)
             settings = read(next)
             present = next
             machine.reconfigure(settings, Alarm.of(clock).now())

@@ -420,6 +420,16 @@ describe("a circuit breaker", () => {
       })
   )
 
+  virtual("isolated by hand it rejects in a dry run too, and says that it did", (seen) =>
+    Effect.gen(function*() {
+      const breaker = yield* make({ dryRun: true })
+      yield* breaker.isolate
+      const error = failureOf(yield* Effect.exit(breaker(Effect.void)))
+      assert.strictEqual(error.reason, "isolated")
+      assert.deepStrictEqual(seen.of("CircuitRejected").map(({ dryRun }) => dryRun), [false])
+      assert.strictEqual((yield* breaker.snapshot).wouldHaveRejected, 0)
+    }))
+
   virtual("disabled by hand it lets every call through and counts nothing", (seen) =>
     Effect.gen(function*() {
       const breaker = yield* make()
@@ -517,14 +527,21 @@ describe("a circuit breaker", () => {
           yield* Effect.exit(breaker(Effect.fail({ _tag: "DbBusy" })))
           yield* Effect.exit(breaker(Effect.fail({ _tag: "CardDeclined" })))
           yield* Effect.exit(breaker(Effect.die("bug")))
+          yield* Effect.exit(breaker(Effect.fail({ _tag: "@app/DbError" })))
+          yield* Effect.exit(breaker(Effect.fail(new Error("plain"))))
           yield* Effect.exit(breaker(busy))
         }
         assert.deepStrictEqual(seen.of("UnclassifiedFailure").map((event) => event.tag), [
           "DbBusy",
           "CardDeclined",
-          "a defect"
+          "a defect",
+          "@app/DbError",
+          "an error without a tag"
         ])
-        assert.strictEqual(seen.logs.length, 3)
+        assert.strictEqual(seen.logs.length, 5)
+        assert.include(seen.logs[3], "Failure.byTag({ \"@app/DbError\": ")
+        assert.include(seen.logs[4], "the option classify")
+        assert.notInclude(seen.logs[4], "byTag")
         assert.isTrue(seen.logs[0]!.includes("DbBusy") && seen.logs[0]!.includes("Failure.byTag"))
       })
   )

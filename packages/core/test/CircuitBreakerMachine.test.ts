@@ -603,9 +603,16 @@ const rows: ReadonlyArray<readonly [name: string, config: Partial<Config>, steps
     late(1001, "b", "success"),
     end(1002, "probe", "success"),
     is({ _tag: "Closed", generation: 4 }),
-    by("isolate", 1003),
-    enter(1003, "d"),
-    reads(1003, { wouldHaveRejected: 4 })
+    reads(1003, { wouldHaveRejected: 3 })
+  ]],
+  ["who isolates a breaker by hand means it in a dry run too", { dryRun: true }, [
+    by("isolate", 0),
+    rejected(1, "isolated", undefined),
+    reads(1, { wouldHaveRejected: 0 }),
+    by("reset", 2),
+    opened,
+    enter(3, "a"),
+    reads(3, { wouldHaveRejected: 1 })
   ]],
   ["without a dry run nothing would have been rejected: it was", {}, [
     opened,

@@ -9,6 +9,7 @@ import * as RateLimiter from "@holdfast/core/RateLimiter"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Retry from "@holdfast/core/Retry"
 import * as Timeout from "@holdfast/core/Timeout"
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -58,6 +59,26 @@ describe("Deadline", () => {
       assert.deepStrictEqual(yield* inner("1 second"), Option.some(1000))
       assert.deepStrictEqual(yield* inner("5 seconds"), Option.some(2000))
     }))
+
+  it.effect("less than no time is a deadline that has passed, and time without end is what is inherited", () =>
+    Effect.gen(function*() {
+      for (const passed of [-5, -5n, "-5 seconds", Duration.millis(-5)] as const) {
+        assert.deepStrictEqual(yield* left.pipe(Deadline.within(passed)), Option.some(0))
+      }
+      for (const endless of [Infinity, Duration.infinity]) {
+        assert.deepStrictEqual(yield* left.pipe(Deadline.within(endless)), Option.none())
+        assert.deepStrictEqual(
+          yield* left.pipe(Deadline.within(endless), Deadline.within("2 seconds")),
+          Option.some(2000)
+        )
+      }
+    }))
+
+  it("what is no duration is a defect of the effect, and nothing is thrown while it is built", () => {
+    const effect = Effect.void.pipe(Deadline.within("soon" as any))
+    const exit = Effect.runSyncExit(effect)
+    assert.include(String(Exit.isFailure(exit) && Cause.squash(exit.cause)), "duration is \"soon\"")
+  })
 
   it.effect("forks inherit it, and a fiber that is joined does not bring its own back", () =>
     Effect.gen(function*() {

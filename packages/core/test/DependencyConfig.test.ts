@@ -251,6 +251,93 @@ describe("Dependency.layerConfig", () => {
       })
     }))
 
+  it.effect("a duration below zero is refused, and is not taken for none", () =>
+    Effect.gen(function*() {
+      const { findings } = yield* refused({
+        PAYMENTS_RETRY_BACKOFF_BASE: "-5 seconds",
+        PAYMENTS_BULKHEAD_MAX_WAIT: "-3 seconds"
+      })
+      assert.deepStrictEqual(findings.map(({ path, value }) => [path, value]), [
+        ["PAYMENTS_BULKHEAD_MAX_WAIT", "-3 seconds"],
+        ["PAYMENTS_RETRY_BACKOFF_BASE", "-5 seconds"]
+      ])
+    }))
+
+  it.effect("a queue that the environment takes away takes its declared wait with it, and gives it back", () =>
+    Effect.scoped(Effect.gen(function*() {
+      class Waiting extends Dependency.Service<Waiting>()("waiting", {
+        bulkhead: { maxConcurrent: 2, maxQueue: 5, maxWait: "1 second" },
+        rateLimiter: { rate: 10, maxQueue: 5, maxWait: "2 seconds" }
+      }) {}
+      const context = yield* building(
+        Waiting.layerConfig(),
+        variables({ WAITING_BULKHEAD_MAX_QUEUE: "0", WAITING_RATE_LIMITER_MAX_QUEUE: "0" })
+      )
+      const waiting = yield* Effect.provide(Waiting, context)
+      const waits = Effect.map(waiting.policy(), (policy) => {
+        const { bulkhead, rateLimiter } = settingsOf(policy)
+        return [bulkhead.maxQueue, bulkhead.maxWaitMillis, rateLimiter.maxWaitMillis]
+      })
+      assert.deepStrictEqual(yield* waits, [0, Infinity, 0])
+      yield* waiting.reconfigure({ rateLimiter: { rate: 11 }, bulkhead: { maxConcurrent: 3 } })
+      yield* waiting.reconfigure({ rateLimiter: { maxQueue: 4 }, bulkhead: { maxQueue: 3 } })
+      assert.deepStrictEqual(yield* waits, [3, 1000, 2000])
+      yield* waiting.reconfigure({ rateLimiter: { maxQueue: 0 }, bulkhead: { maxQueue: 0 } })
+      const error = yield* Effect.flip(waiting.reconfigure({ bulkhead: { maxWait: "3 seconds" } }))
+      assert.match(error.message, /bulkhead\.maxWait is "3 seconds", allowed is nothing/)
+    })))
+
+  it.effect("a variable of another dependency with a longer prefix is left to it", () =>
+    Effect.scoped(Effect.gen(function*() {
+      class Orders extends Dependency.Service<Orders>()("orders") {}
+      class OrdersRetry extends Dependency.Service<OrdersRetry>()("orders-retry") {}
+      const provider = variables({ ORDERS_RETRY_TOTAL_TIMEOUT: "5 seconds", ORDERS_RETRY_MAX_RETRIES: "1" })
+      const alone = yield* Effect.flip(building(Orders.layerConfig(), provider))
+      assert.match(alone.message, /ORDERS_RETRY_TOTAL_TIMEOUT/)
+      const context = yield* building(Layer.merge(Orders.layerConfig(), OrdersRetry.layerConfig()), provider)
+      const orders = settingsOf(yield* Effect.provide(Effect.flatMap(Orders, (one) => one.policy()), context))
+      const retries = settingsOf(yield* Effect.provide(Effect.flatMap(OrdersRetry, (one) => one.policy()), context))
+      assert.strictEqual(orders["retry"].maxRetries, 1)
+      assert.strictEqual(retries["totalTimeout"].limitMillis, 5000)
+    })))
+
+  it.effect("operations that share a variable, and prefixes that are none, are defects", () =>
+    Effect.gen(function*() {
+      class Users extends Dependency.Service<Users>()("users", {
+        operations: { getUser: {}, get_user: { attemptTimeout: "2 seconds" } }
+      }) {}
+      const defect = (layer: Layer.Layer<any, unknown>) =>
+        Effect.map(Effect.exit(Effect.scoped(building(layer, variables({})))), (exit) => {
+          const bug = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+          assert.instanceOf(bug, InvalidOptions)
+          return bug
+        })
+      const shared = yield* defect(Users.layerConfig())
+      assert.deepStrictEqual(shared.findings.map(({ field }) => field), ["operations.get_user"])
+      assert.match(shared.message, /GET_USER, is not that of getUser too/)
+      for (const prefix of ["", "PAY_", "_PAY"]) {
+        assert.deepStrictEqual((yield* defect(Payments.layerConfig(prefix))).findings.map(({ field }) => field), [
+          "prefix"
+        ])
+      }
+    }))
+
+  it.effect("an open duration above the longest one is told by the variable that was set", () =>
+    Effect.gen(function*() {
+      const { findings } = yield* refused({ PAYMENTS_CIRCUIT_BREAKER_OPEN_DURATION: "2 hours" })
+      assert.deepStrictEqual(findings.map(({ path, value }) => [path, value]), [
+        ["PAYMENTS_CIRCUIT_BREAKER_OPEN_DURATION", "2 hours"]
+      ])
+      class Declared extends Dependency.Service<Declared>()("declared", {
+        circuitBreaker: { maxOpenDuration: "1 minute" }
+      }) {}
+      const error = yield* Effect.flip(Effect.scoped(building(
+        Declared.layerConfig(),
+        variables({ DECLARED_CIRCUIT_BREAKER_OPEN_DURATION: "2 minutes" })
+      )))
+      assert.match(error.message, /DECLARED_CIRCUIT_BREAKER_OPEN_DURATION is "2 minutes", allowed is at most/)
+    }))
+
   it.effect("the environment may not give an operation a slot that it does not have for itself", () =>
     Effect.gen(function*() {
       const error = yield* refused({ PAYMENTS_OPERATIONS_GET_CHARGES_ID_BULKHEAD_MAX_CONCURRENT: "1" })

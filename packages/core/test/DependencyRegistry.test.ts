@@ -433,6 +433,28 @@ describe("DependencyRegistry.reconfigure", () => {
       )
     }).pipe(Effect.provide(live)))
 
+  it.effect("what the breaker derives from another slot follows that slot when it is switched off", () =>
+    Effect.gen(function*() {
+      const { policy } = yield* DependencyRegistry.get("payments")
+      const probeTimeout = Effect.map(
+        policy(),
+        ({ steps }) => steps.find(({ kind }) => kind === "CircuitBreaker")?.settings["probeTimeoutMillis"]
+      )
+      const before = yield* probeTimeout
+      yield* reconfigure({ attemptTimeout: false })
+      assert.deepStrictEqual([before, yield* probeTimeout], [3750, 30_000])
+    }).pipe(Effect.provide(live)))
+
+  it.effect("a trip policy from a file of settings is checked number by number", () =>
+    Effect.gen(function*() {
+      const tripPolicy: any = { _tag: "Any", policies: [{ _tag: "Consecutive" }] }
+      const error = yield* Effect.flip(reconfigure({ circuitBreaker: { tripPolicy } }))
+      assert.instanceOf(error, InvalidSettings)
+      assert.deepStrictEqual(error.findings.map(({ path }) => path), [
+        "circuitBreaker.tripPolicy.policies[0].failures"
+      ])
+    }).pipe(Effect.provide(live)))
+
   it.effect("numbers that the linter calls an error are refused, and nothing changes", () =>
     Effect.gen(function*() {
       class Pooled extends Dependency.Service<Pooled>()("pooled", {

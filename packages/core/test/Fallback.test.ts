@@ -12,6 +12,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
@@ -1127,6 +1128,16 @@ describe("Fallback", () => {
       })))
   })
 
+  it.effect("an Option and an Either are values, though they are effects too", () =>
+    Effect.gen(function*() {
+      for (const value of [Option.none(), Either.right(1)]) {
+        assert.strictEqual(
+          yield* Effect.fail("down").pipe(Fallback.tiers(Fallback.value<unknown, undefined>(value))),
+          value
+        )
+      }
+    }))
+
   describe("options", () => {
     it("are refused with the field, the value and what is allowed", () => {
       assert.match(invalid(() => Fallback.tiers()), /tiers/)
@@ -1147,6 +1158,12 @@ describe("Fallback", () => {
         /wthin/
       )
       assert.match(invalid(() => Fallback.value(1, { when: [] })), /when/)
+      assert.match(invalid(() => Fallback.value(Effect.succeed(1))), /value .*an effect.*Fallback\.tier\(/)
+      assert.match(invalid(() => Fallback.disabled(() => 1)), /value is a function.*Fallback\.tier\(/)
+      assert.match(
+        invalid(() => Fallback.orElse((() => Effect.succeed(1)) as any)),
+        /a function.*Fallback\.orElse\(effect\)/
+      )
       assert.match(invalid(() => Fallback.catchTags({}, { name: "x" })), /cases/)
       assert.match(invalid(() => Fallback.catchTags({ Busy: 1 } as any, { name: "x" })), /cases.Busy/)
       assert.match(invalid(() => Fallback.defer({} as any)), /queue/)

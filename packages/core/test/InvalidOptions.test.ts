@@ -51,12 +51,42 @@ const breaker = { name: "c" }
 const keyed = { name: "k", capacity: 5, make: () => Effect.succeed(Policy.identity) }
 const cache = { key: () => "", capacity: 5, serveFor: "1 minute" }
 
+const leaf = { _tag: "FailureRate", threshold: 0.5, window: { _tag: "Calls", size: 10 }, minimumCalls: 5 }
+
+/** Trip policies as a file of settings may hold them: the right tag, and wrong numbers. */
+const handWritten: ReadonlyArray<readonly [tripPolicy: unknown, field: string, allowed: string]> = [
+  [{ _tag: "Consecutive" }, "tripPolicy.failures", "from 1"],
+  [{ _tag: "Failures", failures: 3, withinMillis: "1 second" }, "tripPolicy.withinMillis", "10 or more"],
+  [{ _tag: "Failures", failures: 0.5, withinMillis: 1000 }, "tripPolicy.failures", "from 1"],
+  [{ ...leaf, threshold: 50 }, "tripPolicy.threshold", "0.5 is half"],
+  [{ ...leaf, minimumCalls: 11 }, "tripPolicy.minimumCalls", "at most the 10 calls"],
+  [{ ...leaf, minimumCalls: undefined }, "tripPolicy.minimumCalls", "from 1"],
+  [{ ...leaf, window: "30 seconds" }, "tripPolicy.window", "Window.calls(100)"],
+  [{ ...leaf, window: { _tag: "Calls", size: 0 } }, "tripPolicy.window.size", "from 1"],
+  [{ ...leaf, window: { _tag: "Time", millis: Infinity, slices: 10 } }, "tripPolicy.window.millis", "finite"],
+  [{ ...leaf, window: { _tag: "Time", millis: 1000 } }, "tripPolicy.window.slices", "from 1"],
+  [{ ...leaf, _tag: "SlowCallRate" }, "tripPolicy.slowerThanMillis", "1 or more"],
+  [{ _tag: "Any", policies: "x" }, "tripPolicy.policies", "list"],
+  [{ _tag: "Any", policies: [] }, "tripPolicy.policies", "list"],
+  [
+    { _tag: "Any", policies: [leaf, { _tag: "Any", policies: [{ _tag: "Consecutive", failures: -1 }] }] },
+    "tripPolicy.policies[1].policies[0].failures",
+    "from 1"
+  ]
+]
+
 /** The make, what it is given, the field that is wrong, and words of what is allowed there. */
 const rows: ReadonlyArray<
   readonly [owner: string, make: Make, values: ReadonlyArray<unknown>, field: string, allowed: string]
 > = [
   ["Timeout.make", Timeout.make, [0], "limit", "1ms or more"],
   ["Timeout.make", Timeout.make, [-5], "limit", "1ms or more"],
+  ["Timeout.make", Timeout.make, ["-5 seconds"], "limit", "1ms or more"],
+  ["Timeout.make", Timeout.make, [-5n], "limit", "1ms or more"],
+  ["Timeout.make", Timeout.make, [[-1, 0]], "limit", "1ms or more"],
+  ["Backoff.constant", Backoff.constant, ["-5 seconds"], "delay", "or more"],
+  ["Retry.make", Retry.make, [{ maxRetryAfter: "-1 second" }], "maxRetryAfter", "or more"],
+  ["RateLimiter.make", RateLimiter.make, [{ ...limiter, maxWait: -5n }], "maxWait", "or more"],
   ["Timeout.make", Timeout.make, [NaN], "limit", "duration"],
   ["Timeout.make", Timeout.make, [Infinity], "limit", "finite"],
   ["Timeout.make", Timeout.make, [Duration.infinity], "limit", "finite"],
@@ -84,6 +114,7 @@ const rows: ReadonlyArray<
   ["Retry.make", Retry.make, [{ schedule: "1 second" }], "schedule", "Backoff"],
   ["Retry.make", Retry.make, [{ budget: { percent: 0.2 } }], "budget", "RetryBudget"],
   ["Retry.make", Retry.make, [{ when: [] }], "when", "not empty"],
+  ["Retry.make", Retry.make, [{ when: ["Busy", "retryable"] }], "when", "the class Retryable"],
   ["Retry.make", Retry.make, [{ when: "Retryable" }], "when", "predicate"],
   ["Retry.make", Retry.make, [{ classify: "Retryable" }], "classify", "function"],
   ["Retry.make", Retry.make, [{ discard: true }], "discard", "function"],
@@ -159,6 +190,16 @@ const rows: ReadonlyArray<
     [{ ...breaker, tripPolicy: { _tag: "sometimes" } }],
     "tripPolicy",
     "CircuitBreaker.consecutive(5)"
+  ],
+  ...handWritten.map(([tripPolicy, field, allowed]) =>
+    ["CircuitBreaker.make", CircuitBreaker.make, [{ ...breaker, tripPolicy }], field, allowed] as const
+  ),
+  [
+    "CircuitBreaker.any",
+    CircuitBreaker.any,
+    [{ _tag: "Consecutive", failures: 0 }],
+    "policies[0].failures",
+    "from 1"
   ],
   ["CircuitBreaker.make", CircuitBreaker.make, [{ ...breaker, threshold: 5 }], "threshold", "tripPolicy"],
   ["CircuitBreaker.consecutive", CircuitBreaker.consecutive, [0], "failures", "from 1"],
@@ -337,7 +378,6 @@ const rows: ReadonlyArray<
   ["Fault.latency", Fault.latency as Make, [{ mean: 5, deviation: 1, largest: 2 }], "largest", "from 5ms"],
   ["Fault.latency", Fault.latency as Make, [{ mean: 5, deviation: 1, sigma: 1 }], "sigma", "deviation"],
   ["Fault.latency", Fault.latency as Make, [1, { probability: "0.1" }], "probability", "number"],
-  ["Deadline.within", within, [-1], "duration", "or more"],
   ["Deadline.within", within, ["never"], "duration", "duration"],
   ["Deadline.within", within, [NaN], "duration", "duration"],
   ["Policy.make", Policy.make, ["", (effect: unknown) => effect], "name", "text"],
@@ -497,5 +537,38 @@ describe("InvalidOptions", () => {
     Effect.runSync(
       Policy.standard("undefined", { totalTimeout: none, bulkhead: none, circuitBreaker: none, retry: none })
     )
+  })
+
+  it("undefined in a change leaves the number that was set before, and null is refused", () => {
+    const none = undefined
+    const program = Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make({
+        name: "c",
+        openDuration: "5 minutes",
+        tripPolicy: CircuitBreaker.consecutive(2),
+        dryRun: true
+      })
+      yield* breaker.reconfigure({ openDuration: none, dryRun: none, tripPolicy: none, probes: 2 })
+      assert.include(breaker.steps[0]!.settings, { openMillis: 300_000, dryRun: true, probes: 2 })
+      assert.deepStrictEqual((breaker.steps[0]!.settings as any).tripPolicy, CircuitBreaker.consecutive(2))
+      const limiter = yield* RateLimiter.make({ name: "l", rate: 5, capacity: 10, maxWait: "1 second" })
+      yield* limiter.reconfigure({ rate: 7, capacity: none, maxWait: none })
+      assert.include(limiter.steps[0]!.settings, { capacity: 10, maxWaitMillis: 1000 })
+      const budget = yield* RetryBudget.make({ percent: 0.5 })
+      yield* budget.reconfigure!({ percent: none, minimumPerSecond: 3 })
+      assert.include(budget.settings, { percent: 0.5, minimumPerSecond: 3 })
+      const places = yield* Bulkhead.make({ name: "b", maxConcurrent: 2, maxQueue: 3, maxWait: "1 second" })
+      yield* places.resize({ maxConcurrent: 4, maxQueue: none, maxWait: none })
+      assert.include(places.steps[0]!.settings, { maxConcurrent: 4, maxQueue: 3, maxWaitMillis: 1000 })
+    })
+    Effect.runSync(program)
+    const changes: ReadonlyArray<Make> = [
+      (change) => Effect.flatMap(CircuitBreaker.make(breaker), (one) => one.reconfigure(change)),
+      (change) => Effect.flatMap(RateLimiter.make(limiter), (one) => one.reconfigure(change)),
+      (change) => Effect.flatMap(RetryBudget.make(), (one) => one.reconfigure!(change))
+    ]
+    for (const change of changes) {
+      assert.instanceOf(refusalOf(change, [null]), Options.InvalidOptions)
+    }
   })
 })

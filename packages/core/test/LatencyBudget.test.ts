@@ -67,6 +67,46 @@ describe("LatencyBudget", () => {
     )
   })
 
+  it("the cautious number charges the delay that comes next after the last attempt, however large the delays grow", () => {
+    const budget = LatencyBudget.make({
+      sla: "20 seconds",
+      timeout: "2 seconds",
+      maxRetries: 1,
+      backoff: Backoff.exponential("1 second")
+    })
+    assert.include(budget.text, "maxRetries up to 3 fits (cautiously: 2)")
+  })
+
+  it("the cautious number does not depend on what was asked for and is never above the largest", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 100, max: 60_000 }),
+        fc.integer({ min: 1, max: 5000 }),
+        fc.integer({ min: 1, max: 2000 }),
+        fc.double({ min: 1, max: 4, noNaN: true }),
+        fc.integer({ min: 0, max: 20 }),
+        (sla, timeout, base, factor, asked) => {
+          const backoff = Backoff.exponential(base, { factor, cap: 20_000, jitter: "none" })
+          const of = (maxRetries: number) => LatencyBudget.make({ sla, timeout, maxRetries, backoff })
+          const { cautiousMaxRetries, largestMaxRetries } = of(asked)
+          assert.strictEqual(cautiousMaxRetries, of(0).cautiousMaxRetries)
+          assert.strictEqual(cautiousMaxRetries === undefined, largestMaxRetries === undefined)
+          if (cautiousMaxRetries !== undefined && largestMaxRetries !== undefined) {
+            assert.isAtMost(cautiousMaxRetries, largestMaxRetries)
+            const charged = (attempts: number) => {
+              let total = attempts * timeout
+              for (let retry = 0; retry < attempts; retry++) total += backoff.largest(retry)
+              return total
+            }
+            assert.isTrue(cautiousMaxRetries === 0 || charged(cautiousMaxRetries + 1) <= sla)
+            assert.isTrue(cautiousMaxRetries === 1000 || charged(cautiousMaxRetries + 2) > sla)
+          }
+        }
+      ),
+      { seed: 7, numRuns: 1000 }
+    )
+  })
+
   it("a Backoff counts with its largest delays, cap and jitter included", () => {
     const backoff = Backoff.exponential(1000, { cap: 3000, jitter: { factor: 0.5 } })
     assert.strictEqual(

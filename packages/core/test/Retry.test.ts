@@ -313,6 +313,39 @@ describe("a retry", () => {
       })
   )
 
+  virtual(
+    "a list never tries a defect again, though its class is Unclassified; a predicate may",
+    () =>
+      Effect.gen(function*() {
+        const attempts = (when: Failure.When, end: Effect.Effect<unknown, unknown>) => {
+          const { at, call } = scripted(end)
+          return Effect.map(Effect.exit(Retry.make({ when, schedule: Backoff.none })(call)), () => at.length)
+        }
+        const both = Effect.failCause(Cause.parallel(Cause.fail({ _tag: "Unknown" }), Cause.die("bug")))
+        assert.strictEqual(yield* attempts(["Unclassified"], Effect.die("bug")), 1)
+        assert.strictEqual(yield* attempts(["Unclassified"], both), 1)
+        assert.strictEqual(yield* attempts(["Unclassified"], Effect.fail({ _tag: "Unknown" })), 3)
+        assert.strictEqual(yield* attempts((outcome) => outcome.class === "Unclassified", Effect.die("bug")), 3)
+        const breaker = yield* CircuitBreaker.make({
+          name: "list",
+          when: ["Unclassified"],
+          tripPolicy: CircuitBreaker.consecutive(1)
+        })
+        yield* Effect.exit(Effect.die("bug").pipe(breaker))
+        assert.strictEqual((yield* breaker.state.get)._tag, "Open")
+      })
+  )
+
+  virtual("a classifier that answers no outcome is reported by what it answered", (seen) =>
+    Effect.gen(function*() {
+      const { at, call } = scripted(ends.Retryable)
+      const exit = yield* Effect.exit(Retry.make({ classify: () => "Retryable" as any })(call))
+      assert.strictEqual(failureOf(exit)._tag, "Busy")
+      assert.strictEqual(at.length, 1)
+      const faults = seen.of("PolicyFault").map(({ defect }) => String(defect))
+      assert.deepStrictEqual(faults, ["TypeError: A classifier answered \"Retryable\", which is no Outcome"])
+    }))
+
   virtual("a tag in `when` does not outrank a defect beside it", () =>
     Effect.gen(function*() {
       const { at, call } = scripted(Effect.failCause(Cause.sequential(Cause.fail(new Busy({})), Cause.die("bug"))))

@@ -25,6 +25,9 @@ export interface Transition {
   readonly to: State
 }
 
+/** What is told in place of a tag. */
+const untagged = "an error without a tag"
+
 /** More tags than this are no vocabulary but data. */
 const mostWarnings = 100
 
@@ -71,7 +74,7 @@ export class BreakerGate implements Gate {
     this.transitions = transitions
     this.classify = options.classify ?? Failure.classify
     this.tableOnly = options.when === undefined
-    this.fails = Failure.compileWhen(options.when ?? [])
+    this.fails = Failure.compileWhen(options.when ?? [], "act")
     this.dryRun = config.dryRun
     this.described = described
     const present = () => this.described
@@ -109,7 +112,7 @@ export class BreakerGate implements Gate {
         frame.admittedAsProbe()
       }
     } else if (this.dryRun && machine.state._tag !== "Closed" && machine.state._tag !== "Disabled") {
-      this.tellRejection(frame)
+      this.tellRejection(frame, true)
     }
     return undefined
   }
@@ -144,7 +147,7 @@ export class BreakerGate implements Gate {
   }
 
   private reject(frame: Passage): Exit.Exit<never, unknown> {
-    const { reason, retryAfter } = this.tellRejection(frame)
+    const { reason, retryAfter } = this.tellRejection(frame, false)
     return this.refuse({
       policy: this.step.policy,
       dependency: this.step.dependency,
@@ -153,7 +156,7 @@ export class BreakerGate implements Gate {
     })
   }
 
-  private tellRejection(frame: Passage) {
+  private tellRejection(frame: Passage, dryRun: boolean) {
     const { reason, retryAfterMillis } = this.machine.rejection(frame.now)
     const retryAfter = retryAfterMillis === undefined ? undefined : Duration.millis(retryAfterMillis)
     if (frame.callState.observed) {
@@ -164,7 +167,7 @@ export class BreakerGate implements Gate {
         breaker: this.step.policy,
         reason,
         retryAfter,
-        dryRun: this.dryRun
+        dryRun
       })
     }
     return { reason, retryAfter }
@@ -202,7 +205,7 @@ export class BreakerGate implements Gate {
       return
     }
     const failure = Cause.failureOption(frame.exit.cause)
-    const tag = Option.isSome(failure) ? String((failure.value as any)?._tag ?? "an error without a tag") : "a defect"
+    const tag = Option.isSome(failure) ? String((failure.value as any)?._tag ?? untagged) : "a defect"
     if (this.warned.has(tag) || this.warned.size >= mostWarnings) {
       return
     }
@@ -213,7 +216,11 @@ export class BreakerGate implements Gate {
       tag === "a defect"
         ? `${this.step.policy} ended with a defect: it counts against the dependency and is not retried`
         : `${this.step.policy} failed with ${tag}, of which nobody said what it means: it counts against the dependency and is ` +
-          `not retried. Say it with Failure.byTag({ ${tag}: "Retryable" | "Overloaded" | "Permanent" })`
+          `not retried. Say it with ${
+            tag === untagged
+              ? "a classifier of your own, the option classify"
+              : `Failure.byTag({ ${JSON.stringify(tag)}: "Retryable" | "Overloaded" | "Permanent" })`
+          }`
     )
     frame.afterwards(Effect.annotateLogs(line, callFields(call)))
   }

@@ -10,6 +10,7 @@ import type { Config } from "../CircuitBreakerMachine.js"
 import { Validation } from "../Options.js"
 import * as TripPolicy from "../TripPolicy.js"
 import * as Window from "../Window.js"
+import { time } from "./worstCase.js"
 
 export type WindowInput = Duration.DurationInput | { readonly calls: number }
 
@@ -22,20 +23,28 @@ const windowOf = (check: Validation, input: unknown): Window.Window => {
   return Window.time(check.duration("window", input, 10))
 }
 
+const checkRate = (
+  check: Validation,
+  at: string,
+  { minimumCalls, threshold }: { readonly threshold: unknown; readonly minimumCalls: unknown },
+  callsOfWindow: number
+): void => {
+  if (typeof threshold !== "number" || !(threshold > 0 && threshold <= 1)) {
+    check.add(`${at}threshold`, threshold, "a share above 0 and up to 1; 0.5 is half")
+  }
+  check.whole(`${at}minimumCalls`, minimumCalls, 1)
+  if (callsOfWindow > 0 && typeof minimumCalls === "number" && minimumCalls > callsOfWindow) {
+    check.add(`${at}minimumCalls`, minimumCalls, `at most the ${callsOfWindow} calls of the window`)
+  }
+}
+
 const rateOf = (check: Validation, options: {
   readonly threshold: number
   readonly window: WindowInput
   readonly minimumCalls: number
 }) => {
-  if (typeof options.threshold !== "number" || !(options.threshold > 0 && options.threshold <= 1)) {
-    check.add("threshold", options.threshold, "a share above 0 and up to 1; 0.5 is half")
-  }
   const window = windowOf(check, options.window)
-  check.whole("minimumCalls", options.minimumCalls, 1)
-  const calls = window._tag === "Calls" ? window.size : Infinity
-  if (calls > 0 && options.minimumCalls > calls) {
-    check.add("minimumCalls", options.minimumCalls, `at most the ${calls} calls of the window`)
-  }
+  checkRate(check, "", options, window._tag === "Calls" ? window.size : Infinity)
   return { threshold: options.threshold, window, minimumCalls: options.minimumCalls }
 }
 
@@ -45,6 +54,55 @@ const isTripPolicy = (value: unknown): value is TripPolicy.TripPolicy =>
   typeof value === "object" && value !== null && tripPolicyTags.has((value as { readonly _tag?: unknown })._tag)
 
 const aTripPolicy = "a trip policy, such as CircuitBreaker.consecutive(5)"
+
+const checkMillis = (check: Validation, field: string, value: unknown, minimum: number): void => {
+  if (typeof value !== "number" || !(value >= minimum && value < Infinity)) {
+    check.add(field, value, `finite milliseconds, ${minimum} or more`)
+  }
+}
+
+/** The calls that a window of calls holds; infinitely many for one of time. */
+const checkWindow = (check: Validation, field: string, window: any): number => {
+  if (window?._tag === "Calls") {
+    check.whole(`${field}.size`, window.size, 1)
+    return window.size
+  }
+  if (window?._tag === "Time") {
+    checkMillis(check, `${field}.millis`, window.millis, 10)
+    check.whole(`${field}.slices`, window.slices, 1, 10_000)
+  } else {
+    check.add(field, window, "a window, such as Window.calls(100) or Window.time(30_000)")
+  }
+  return Infinity
+}
+
+/** A trip policy is plain data that anybody can write: what its constructor would refuse is refused here too. */
+const checkTripPolicy = (check: Validation, field: string, policy: unknown): void => {
+  if (!isTripPolicy(policy)) {
+    check.add(field, policy, aTripPolicy)
+    return
+  }
+  switch (policy._tag) {
+    case "Consecutive":
+      return check.whole(`${field}.failures`, policy.failures, 1)
+    case "Failures":
+      check.whole(`${field}.failures`, policy.failures, 1)
+      return checkMillis(check, `${field}.withinMillis`, policy.withinMillis, 10)
+    case "SlowCallRate":
+      checkMillis(check, `${field}.slowerThanMillis`, policy.slowerThanMillis, 1)
+      return checkRate(check, `${field}.`, policy, checkWindow(check, `${field}.window`, policy.window))
+    case "FailureRate":
+      return checkRate(check, `${field}.`, policy, checkWindow(check, `${field}.window`, policy.window))
+    case "Any": {
+      const policies: unknown = policy.policies
+      if (!Array.isArray(policies) || policies.length === 0) {
+        check.add(`${field}.policies`, policies, "a list of one or more trip policies")
+        return
+      }
+      policies.forEach((one, place) => checkTripPolicy(check, `${field}.policies[${place}]`, one))
+    }
+  }
+}
 
 export const consecutive = (failures: number): TripPolicy.TripPolicy => {
   const check = new Validation("CircuitBreaker.consecutive")
@@ -101,11 +159,7 @@ export const slowCallRate = (options: {
 export const any = (...policies: ReadonlyArray<TripPolicy.TripPolicy>): TripPolicy.TripPolicy => {
   const check = new Validation("CircuitBreaker.any")
   check.whole("policies.length", policies.length, 1)
-  policies.forEach((policy, place) => {
-    if (!isTripPolicy(policy)) {
-      check.add(`policies[${place}]`, policy, aTripPolicy)
-    }
-  })
+  policies.forEach((policy, place) => checkTripPolicy(check, `policies[${place}]`, policy))
   check.done()
   return TripPolicy.any(...policies)
 }
@@ -184,7 +238,15 @@ export const check = (options: any): Effect.Effect<{ config: Config; described: 
     const fixed = scheduled ? 0 : findings.duration("openDuration", openDuration)
     const maxOpenMillis = findings.duration("maxOpenDuration", options.maxOpenDuration ?? defaults.maxOpenDuration)
     if (!scheduled && maxOpenMillis < fixed) {
-      findings.add("maxOpenDuration", options.maxOpenDuration, "a duration not shorter than openDuration")
+      if (options.maxOpenDuration === undefined) {
+        findings.add(
+          "openDuration",
+          openDuration,
+          `at most ${time(maxOpenMillis)}, or a maxOpenDuration that is longer`
+        )
+      } else {
+        findings.add("maxOpenDuration", options.maxOpenDuration, "a duration not shorter than openDuration")
+      }
     }
     const openJitter = options.openJitter ?? defaults.openJitter
     findings.number("openJitter", openJitter, 0, 1)
@@ -207,9 +269,7 @@ export const check = (options: any): Effect.Effect<{ config: Config; described: 
       findings.flag("dryRun", options.dryRun)
     }
     const tripPolicy = options.tripPolicy ?? defaultTripPolicy
-    if (!isTripPolicy(tripPolicy)) {
-      findings.add("tripPolicy", tripPolicy, aTripPolicy)
-    }
+    checkTripPolicy(findings, "tripPolicy", tripPolicy)
     findings.done()
     return Effect.map(
       scheduled ? playSchedule(openDuration as Schedule.Schedule<unknown>) : Effect.succeed([fixed]),

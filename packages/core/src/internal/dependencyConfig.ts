@@ -5,6 +5,7 @@
  */
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
+import { globalValue } from "effect/GlobalValue"
 import * as Backoff from "../Backoff.js"
 import * as CircuitBreaker from "../CircuitBreaker.js"
 import type { Change, SlotName } from "../LiveDependency.js"
@@ -196,6 +197,24 @@ const readSlots = (reader: Reader, at: string, slots: Slots) =>
     return change
   })
 
+/** The prefixes of the process that settings are read below. */
+const prefixes: Set<string> = globalValue(Symbol.for("@holdfast/core/Dependency/prefixes"), () => new Set())
+
+/**
+ * Says that variables below this prefix belong to somebody: `ORDERS_RETRY` to a dependency `orders-retry`, rather than to the retries of
+ * `orders`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const claim = (prefix: string): void => {
+  prefixes.add(prefix)
+}
+
+/** Does the variable begin with a longer prefix that somebody else reads below? */
+const isClaimed = (path: string, prefix: string): boolean =>
+  [...prefixes].some((other) => other.startsWith(`${prefix}_`) && path.startsWith(`${other}_`))
+
 /** A misspelt variable must not be ignored, and the environment never adds a slot. */
 const strangers = (reader: Reader, dependency: string, slots: Slots): Effect.Effect<void, ConfigError.ConfigError> =>
   Effect.gen(function*() {
@@ -206,6 +225,7 @@ const strangers = (reader: Reader, dependency: string, slots: Slots): Effect.Eff
       const text = yield* reader.raw(name)
       if (text === undefined) continue
       const path = reader.path(name)
+      if (isClaimed(path, reader.prefix)) continue
       if (slot !== undefined && slots[slot] === undefined) {
         if (!isOff(text)) {
           const allowed = `nothing: ${dependency} does not declare ${slot}, and only its declaration can add a slot`

@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import type * as Failure from "../Failure.js"
 import type * as Lint from "../Lint.js"
 import type { Change, SlotChanges, SlotName } from "../LiveDependency.js"
-import type { Finding } from "../Options.js"
+import { type Finding, withChange } from "../Options.js"
 import * as Policy from "../Policy.js"
 import * as RetryBudget from "../RetryBudget.js"
 
@@ -20,7 +20,18 @@ import * as RetryBudget from "../RetryBudget.js"
 export interface Slot {
   readonly on: boolean
   readonly options: any
+  /** A change took the queue away that `maxWait` is for: the declared wait counts again when there is a queue. */
+  readonly unqueued?: boolean
 }
+
+/**
+ * The options that a slot runs with.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const effective = (slot: Slot): any =>
+  slot.unqueued === true ? { ...slot.options, maxWait: undefined } : slot.options
 
 /**
  * The declared slots of a dependency, or those that an operation has for itself.
@@ -152,7 +163,7 @@ const changedSlots = (
       continue
     }
     if (given === false) {
-      next[name as SlotName] = { on: false, options: slot.options }
+      next[name as SlotName] = { ...slot, on: false }
       continue
     }
     const fields = changeable[name as SlotName]
@@ -179,7 +190,7 @@ const changedSlots = (
         const own = (options.budget === undefined && at === "") ||
           (isRecord(options.budget) && !RetryBudget.isRetryBudget(options.budget))
         if (own && isRecord(value) && !RetryBudget.isRetryBudget(value)) {
-          options.budget = { ...options.budget, ...value }
+          options.budget = withChange(options.budget ?? {}, value)
         } else {
           findings.push({ field: `${field}.budget`, value, allowed: "nothing: the budget is not declared here" })
         }
@@ -187,7 +198,8 @@ const changedSlots = (
         options[key] = value
       }
     }
-    next[name as SlotName] = { on: true, options }
+    const unqueued = given["maxWait"] === undefined && options.maxQueue === 0
+    next[name as SlotName] = { on: true, options, unqueued }
   }
   return next
 }

@@ -19,7 +19,7 @@ import * as Retry from "../Retry.js"
 import * as RetryBudget from "../RetryBudget.js"
 import * as Standard from "../Standard.js"
 import * as Timeout from "../Timeout.js"
-import { changeable, isRecord, type Settings, type Slot, slotNames, type Slots } from "./dependencySlots.js"
+import { changeable, effective, isRecord, type Settings, type Slot, slotNames, type Slots } from "./dependencySlots.js"
 
 /**
  * The pieces of a dependency, or those that an operation has for itself.
@@ -118,7 +118,7 @@ const makePieces = (slots: Slots, place: Place): Effect.Effect<Pieces> =>
       )
     }
     if (bulkhead?.options !== undefined) {
-      pieces.bulkhead = yield* piece(place, "bulkhead", Bulkhead.make({ ...bulkhead.options, ...named("bulkhead") }))
+      pieces.bulkhead = yield* piece(place, "bulkhead", Bulkhead.make({ ...effective(bulkhead), ...named("bulkhead") }))
     }
     if (circuitBreaker?.options !== undefined) {
       const options = { ...breakerOptions(circuitBreaker, place), classify, ...named("circuitBreaker") }
@@ -134,7 +134,7 @@ const makePieces = (slots: Slots, place: Place): Effect.Effect<Pieces> =>
       pieces.retry = yield* piece(place, "retry", Effect.sync(() => makeRetry(retry, pieces.retryBudget, place)))
     }
     if (rateLimiter?.options !== undefined) {
-      const options = { ...withoutScope(rateLimiter.options), ...named("rateLimiter") }
+      const options = { ...withoutScope(effective(rateLimiter)), ...named("rateLimiter") }
       pieces.rateLimiter = yield* piece(place, "rateLimiter", RateLimiter.make(options))
     }
     if (attemptTimeout?.options !== undefined) {
@@ -232,14 +232,14 @@ const carryPieces = (live: Pieces, fresh: Pieces, before: Slots, next: Slots, pl
     const isNew = (slot: keyof Slots) => before[slot]?.options !== next[slot]?.options
     const { bulkhead, circuitBreaker, rateLimiter, retryBudget } = live
     if (bulkhead !== undefined && isNew("bulkhead")) {
-      yield* bulkhead.resize({ maxQueue: 0, ...next.bulkhead!.options })
+      yield* bulkhead.resize({ maxQueue: 0, ...effective(next.bulkhead!) })
     }
     if (circuitBreaker !== undefined) {
       const { classify: _, when: __, ...numbers } = breakerOptions(next.circuitBreaker!, place)
-      yield* circuitBreaker.reconfigure(numbers)
+      yield* circuitBreaker.renumber(numbers)
     }
     if (rateLimiter !== undefined && isNew("rateLimiter")) {
-      const { options } = next.rateLimiter!
+      const options = effective(next.rateLimiter!)
       yield* rateLimiter.reconfigure(
         Object.fromEntries(changeable.rateLimiter!.filter((key) => key in options).map((key) => [key, options[key]]))
       )

@@ -2,6 +2,8 @@
  * A tier as the engine runs it: what it acts on, what it is told, and its parts behind the description that users see.
  */
 import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Failure from "../Failure.js"
@@ -45,24 +47,19 @@ export const partsOf = (tier: any): TierParts => tier[TierTypeId]
 
 export const isTier = (value: unknown): boolean => typeof value === "object" && value !== null && TierTypeId in value
 
-/** Does a defect take part? It outranks all else, and a bug must not hide behind yesterday's answer. */
-const isDefect = (exit: Exit.Exit<unknown, unknown>): boolean =>
-  exit._tag === "Failure" && exit.cause._tag !== "Fail" && Cause.isDie(exit.cause)
-
 /** Compiles the `when` of a tier. A list never acts on a defect; a predicate decides for itself. */
 export const compileWhen = (when: Failure.When | undefined): TierRun["acts"] => {
   if (typeof when === "function") {
     return when
   }
-  const acts = when === undefined
-    ? (outcome: Outcome.Outcome) => Outcome.table[outcome.class].fallback
-    : Failure.compileWhen(when)
-  return (outcome, exit) => !isDefect(exit) && acts(outcome, exit)
+  return when === undefined
+    ? (outcome, exit) => Outcome.table[outcome.class].fallback && !Failure.isDefect(exit)
+    : Failure.compileWhen(when, "pass")
 }
 
 /** Acts on this tag and nothing else: in a list, a tag of the name of a class would stand for the class. */
 export const hasTag = (tag: string): TierRun["acts"] => (_, exit) =>
-  exit._tag === "Failure" && !isDefect(exit) &&
+  exit._tag === "Failure" && !Failure.isDefect(exit) &&
   (Option.getOrUndefined(Cause.failureOption(exit.cause)) as any)?._tag === tag
 
 /** What a tier acts on, for its description. */
@@ -88,6 +85,17 @@ export const failedOf = (
   const cause = exit._tag === "Failure" ? exit.cause : Cause.empty
   const error = cause._tag === "Fail" ? cause.error : Option.getOrUndefined(Cause.failureOption(cause))
   return { cause, error, outcome, reason: reasonOf(error, outcome), input, rehearsal }
+}
+
+/**
+ * Something to run is no answer: served as it is, it would reach the caller unrun. An `Option` and an `Either` are effects too,
+ * and are values all the same; an `Exit` cannot be told from `Effect.succeed`.
+ */
+export const checkAnswer = (check: Validation, field: string, value: unknown, instead: string): void => {
+  const data = Option.isOption(value) || Either.isEither(value)
+  if (typeof value === "function" || (Effect.isEffect(value) && !data)) {
+    check.add(field, typeof value === "function" ? value : "an effect", instead)
+  }
 }
 
 /** The name of a tier's time limit, by which its error is told from a timeout within the tier. */

@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import type * as Failure from "../Failure.js"
 import { Validation } from "../Options.js"
 import type * as model from "./fallbackModel.js"
-import { checkCommon, makeTier } from "./fallbackTier.js"
+import { checkAnswer, checkCommon, makeTier } from "./fallbackTier.js"
 import type { Absent, RemovedBy } from "./fallbackTypes.js"
 
 /** How long a tier may take when nothing else is said: the caller has waited long enough. */
@@ -108,6 +108,12 @@ const fixed = (kind: "default" | "disable", value: unknown, options: ValueOption
   const check = new Validation(kind === "default" ? "Fallback.value" : "Fallback.disabled")
   check.record(options ?? {}, ["name", "when", "notice"])
   checkCommon(check, options)
+  checkAnswer(
+    check,
+    "value",
+    value,
+    `a value; what has to be run is a tier: Fallback.tier({ name: "other", kind: "degrade", run: () => effect })`
+  )
   check.done()
   const answer = Exit.succeed(value)
   return makeTier({
@@ -124,7 +130,8 @@ const fixed = (kind: "default" | "disable", value: unknown, options: ValueOption
 }
 
 /**
- * A tier that answers with a fixed value; `null` and `undefined` are values.
+ * A tier that answers with a fixed value; `null` and `undefined` are values. An effect, or a function, is none: what has to be run is a
+ * `Fallback.tier`.
  *
  * @since 0.1.0
  * @category constructors

@@ -4,7 +4,7 @@
  */
 import type { Step } from "../Step.js"
 import { delays } from "./explainWords.js"
-import { retriesThatFit, sum, time } from "./worstCase.js"
+import { retriesThatFit, retriesThatFitCautiously, sum, time } from "./worstCase.js"
 
 /** @internal */
 export type Severity = "error" | "warning" | "info"
@@ -122,8 +122,7 @@ export const fitting = (retry: Plan, available: number): string => {
   if (fits === undefined) {
     return `not even one attempt of ${time(retry.inside)} fits in ${time(available)}: a shorter attempt timeout`
   }
-  const average = sum(retry.retries, delay) / retry.retries
-  const cautious = Math.max(0, Math.floor(available / (retry.inside + average)) - 1)
+  const cautious = retriesThatFitCautiously(available, retry.inside, delay)
   return `maxRetries ${fits}: ${fits + 1} x ${time(retry.inside)}${fits === 0 ? "" : ` + ${delays(fits, delay)}`} = ` +
     `${time((fits + 1) * retry.inside + sum(fits, delay))} fits in ${time(available)} ` +
     `(with a delay charged after the last attempt too: ${cautious}); or shorter timeouts`

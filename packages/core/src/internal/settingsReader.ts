@@ -6,7 +6,7 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { InvalidOptions } from "../Options.js"
+import { InvalidOptions, millisOf } from "../Options.js"
 
 /** What a text says, or what would be allowed in its place. */
 type Parsed = { readonly value: unknown } | { readonly allowed: string }
@@ -15,11 +15,12 @@ type Parsed = { readonly value: unknown } | { readonly allowed: string }
 export type Parse = (text: string) => Parsed
 
 /** @internal */
-export const duration: Parse = (text) =>
-  Option.match(Duration.decodeUnknown(text), {
-    onNone: () => ({ allowed: "a duration, such as \"2 seconds\"" }),
-    onSome: (value) => ({ value })
-  })
+export const duration: Parse = (text) => {
+  const value = Duration.decodeUnknown(text)
+  return Option.isNone(value) || millisOf(text) < 0
+    ? { allowed: "a duration, such as \"2 seconds\"" }
+    : { value: value.value }
+}
 
 /** @internal */
 export const number: Parse = (text) => {

@@ -239,6 +239,9 @@ export const reckon = (chain: ReadonlyArray<Node>): Reckoned => {
   return { ...inner, millis: waits + inner.millis }
 }
 
+/** No number of retries above this one is looked at. */
+const mostRetries = 1000
+
 /**
  * The most retries that fit: `undefined` if not even one attempt does.
  *
@@ -253,13 +256,36 @@ export const retriesThatFit = (
     return undefined
   }
   let retries = 0
-  for (let spent = attempt; retries < 1000; retries++) {
+  for (let spent = attempt; retries < mostRetries; retries++) {
     spent += delay(retries) + attempt
     if (spent > available) {
       break
     }
   }
   return retries
+}
+
+/**
+ * The same with a delay charged after the last attempt too: never more than `retriesThatFit`, and never below 0 where that is known.
+ *
+ * @internal
+ */
+export const retriesThatFitCautiously = (
+  available: number,
+  attempt: number,
+  delay: (retry: number) => number
+): number | undefined => {
+  if (attempt > available) {
+    return undefined
+  }
+  let attempts = 0
+  for (let spent = 0; attempts <= mostRetries; attempts++) {
+    spent += attempt + delay(attempts)
+    if (spent > available) {
+      break
+    }
+  }
+  return Math.max(0, attempts - 1)
 }
 
 /**
