@@ -329,19 +329,9 @@ export const catchTags: {
  */
 export const orElse: {
   <A, R = never>(effect: Effect.Effect<A, never, R>): model.Plain<unknown, A, R, "*">
-  <A>(
-    value: A extends Effect.Effect<any, any, any> | ((...args: Array<any>) => unknown) ? never : A
-  ): model.Plain<unknown, A, never, "*">
+  <A>(value: types.NothingToRun<A>): model.Plain<unknown, A, never, "*">
 } = (other: unknown): any => {
-  const check = new Validation("Fallback.orElse")
-  if (typeof other === "function") {
-    check.add(
-      "other",
-      other,
-      "a value, or an effect that cannot fail: write the effect itself, Fallback.orElse(effect)"
-    )
-  }
-  check.done()
+  parts.refuseFunction(other)
   const run = Effect.isEffect(other) ? (other as Effect.Effect<unknown>) : Effect.succeed(other)
   return compile("orElse", [plainTier("orElse", everyTypedError, () => run)], {})
 }

@@ -32,21 +32,13 @@ import * as Step from "./Step.js"
 export interface Options<R = never> {
   /** Attempts after the first. 0 is honoured: no retry. Default 2. */
   readonly maxRetries?: number | undefined
-  /**
-   * The delays: a `Backoff`, or any schedule of the failures. `maxRetries`, 2 by default, cuts it whatever its length: for
-   * `Schedule.recurs(5)` set `maxRetries: 5`.
-   *
-   * Default `Backoff.exponential("200 millis", { cap: "5 seconds" })`, full jitter.
-   */
+  /** The delays: a `Backoff`, or any schedule of the failures; `maxRetries` cuts it. Default `Backoff.exponential("200 millis", { cap: "5 seconds" })`, full jitter. */
   readonly schedule?: Schedule.Schedule<unknown, any, R> | undefined
   /** Shared by all calls to a dependency, it keeps retries from multiplying an outage. Default none. */
   readonly budget?: RetryBudget.RetryBudget | undefined
   /** A dependency that asks for a longer wait is not waited for: the call fails with the answer it has. Default 5 minutes. */
   readonly maxRetryAfter?: Duration.DurationInput | undefined
-  /**
-   * Which ends are tried again. Default: as the outcome table says, `Retryable` and `Overloaded`. A list never acts on a defect: one
-   * with `Unclassified` tries again the typed errors that nobody classified, and no bug.
-   */
+  /** Which ends are tried again. Default: as the outcome table says, `Retryable` and `Overloaded`. A list never acts on a defect. */
   readonly when?: Failure.When | undefined
   /** Default `Failure.classify`. */
   readonly classify?: Failure.Classify | undefined
@@ -70,10 +62,7 @@ export interface Options<R = never> {
  */
 export const defaultBackoff: Backoff.Backoff = Backoff.exponential("200 millis", { cap: "5 seconds" })
 
-/** The retries made when no number is given. */
 const defaultMaxRetries = 2
-
-/** The longest wait that a dependency is granted when no number is given. */
 const defaultMaxRetryAfter = Duration.minutes(5)
 
 const asTheTableSays = (outcome: Outcome.Outcome): boolean => Outcome.table[outcome.class].retry

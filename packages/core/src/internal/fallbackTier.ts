@@ -7,7 +7,7 @@ import * as Either from "effect/Either"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Failure from "../Failure.js"
-import type { Validation } from "../Options.js"
+import { Validation } from "../Options.js"
 import * as Outcome from "../Outcome.js"
 import type { LastGood } from "./fallbackCache.js"
 import { type Description, type Failed, TierTypeId } from "./fallbackModel.js"
@@ -96,6 +96,19 @@ export const checkAnswer = (check: Validation, field: string, value: unknown, in
   if (typeof value === "function" || (Effect.isEffect(value) && !data)) {
     check.add(field, typeof value === "function" ? value : "an effect", instead)
   }
+}
+
+/** `Fallback.orElse` runs an effect: the function that would build one is a mistake. */
+export const refuseFunction = (other: unknown): void => {
+  const check = new Validation("Fallback.orElse")
+  if (typeof other === "function") {
+    check.add(
+      "other",
+      other,
+      "a value, or an effect that cannot fail: write the effect itself, Fallback.orElse(effect)"
+    )
+  }
+  check.done()
 }
 
 /** The name of a tier's time limit, by which its error is told from a timeout within the tier. */

@@ -35,6 +35,9 @@ export type RemovedBy<E, When> = [E] extends [never]
   ? [Absent] extends [When] ? ByTable : [When] extends [undefined] ? ByTable : Listed<When>
   : never
 
+/** A value: what has to be run first would be served as it is. */
+export type NothingToRun<A> = A extends Effect.Effect<any, any, any> | ((...args: Array<any>) => unknown) ? never : A
+
 /** Any tier. */
 export type AnyTier = Tier<never, unknown, unknown, unknown>
 
