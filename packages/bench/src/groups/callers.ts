@@ -63,7 +63,7 @@ export const group: Group = {
       }))
     )
     const figures = await measure(named, settings)
-    if (heard === 0 || !Metric.unsafeSnapshot().some(({ metricKey }) => metricKey.name.startsWith("resilience_"))) {
+    if (heard === 0 || !Metric.unsafeSnapshot().some(({ metricKey }) => metricKey.name.startsWith("holdfast_"))) {
       throw new Error("a listener heard nothing")
     }
     return Object.fromEntries(all.map(([bench, contenders]) => [
