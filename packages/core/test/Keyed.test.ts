@@ -205,4 +205,17 @@ describe("limits and retries around a keyed policy", () => {
       )
       assert.deepStrictEqual(told, ["AttemptEnded tenant", "CallEnded tenant"])
     }))
+
+  it.effect("lint does not miss what the policy of a key may have", () =>
+    Effect.gen(function*() {
+      const policy = Policy.compose(
+        Retry.make({ maxRetries: 1 }),
+        yield* keyed(() => Policy.standard("seen by nobody", { bulkhead: { maxConcurrent: 5 } }))
+      )
+      const codes = Policy.lint(policy).map(({ rule }) => rule)
+      assert.notInclude(codes, "no-attempt-timeout")
+      assert.notInclude(codes, "bulkhead-off")
+      const open = Policy.lint(Retry.make({ maxRetries: 1 })).map(({ rule }) => rule)
+      assert.includeMembers(open, ["no-attempt-timeout", "bulkhead-off"])
+    }))
 })

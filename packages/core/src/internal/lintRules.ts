@@ -77,6 +77,9 @@ export interface Rule {
 export const ofKind = (subject: Subject, kind: string): ReadonlyArray<Placed> =>
   subject.steps.filter(({ step }) => step.kind === kind)
 
+/** A policy of its own for each key stands here: what it is made of cannot be seen, so nothing can be said to be missing. */
+const hidesSteps = (subject: Subject): boolean => ofKind(subject, "Keyed").length > 0
+
 /** @internal */
 export const found = (
   at: Placed,
@@ -165,13 +168,13 @@ export const policyRules: ReadonlyArray<Rule> = [
       const last = subject.retries[subject.retries.length - 1]
       const limits = ofKind(subject, "Timeout")
       if (last !== undefined && !limits.some((limit) => limit.index > last.index)) {
-        return found(
+        return hidesSteps(subject) ? [] : found(
           last,
           `inside ${last.step.policy} nothing stops an attempt that hangs: its ${last.retries + 1} attempts are one`,
           "a timeout inside the retry, twice the 99th percentile of the latency (Timeout.fromLatency)"
         )
       }
-      return limits.length > 0 || subject.steps.length === 0 ? [] : found(
+      return limits.length > 0 || subject.steps.length === 0 || hidesSteps(subject) ? [] : found(
         subject.steps[subject.steps.length - 1]!,
         "no timeout anywhere: a call that hangs is never given up",
         "a timeout around the call, twice the 99th percentile of the latency (Timeout.fromLatency)"
@@ -332,7 +335,7 @@ export const policyRules: ReadonlyArray<Rule> = [
     title: "No bulkhead",
     why: "A dependency that is slow may hold as many calls as come: it needs your number.",
     check: (subject) =>
-      subject.steps.length === 0 || ofKind(subject, "Bulkhead").length > 0 ? [] : [{
+      subject.steps.length === 0 || ofKind(subject, "Bulkhead").length > 0 || hidesSteps(subject) ? [] : [{
         at: subject.steps[0]!.step.dependency ?? subject.steps[0]!.step.policy,
         because: "nothing limits how many calls to it run at once",
         instead:
