@@ -132,7 +132,14 @@ export const make = (options: Options): Effect.Effect<HttpAdmission> =>
     const problemOf = HttpProblem.make(options.retryAfter === undefined ? {} : { retryAfter: options.retryAfter })
     const { maxConcurrent, maxQueue, maxWait } = options
     return Effect.map(
-      Bulkhead.make({ name: options.name ?? "http.server", maxConcurrent, maxQueue, maxWait }),
+      Bulkhead.make({
+        name: options.name ?? "http.server",
+        // The server itself, whatever the name: it is nobody's dependency, and metrics and diagnosis know it by this.
+        dependency: "http.server",
+        maxConcurrent,
+        maxQueue,
+        maxWait
+      }),
       (bulkhead): HttpAdmission => ({
         bulkhead,
         middleware: <E, R>(app: HttpApp.Default<E, R>) =>
