@@ -242,6 +242,18 @@ export const reckon = (chain: ReadonlyArray<Node>): Reckoned => {
 /** No number of retries above this one is looked at. */
 const mostRetries = 1000
 
+/** How many steps, one after the other, are over by `available`, with what is spent before the first of them. */
+const stepsThatFit = (available: number, before: number, most: number, step: (made: number) => number): number => {
+  let steps = 0
+  for (let spent = before; steps < most; steps++) {
+    spent += step(steps)
+    if (spent > available) {
+      break
+    }
+  }
+  return steps
+}
+
 /**
  * The most retries that fit: `undefined` if not even one attempt does.
  *
@@ -251,19 +263,8 @@ export const retriesThatFit = (
   available: number,
   attempt: number,
   delay: (retry: number) => number
-): number | undefined => {
-  if (attempt > available) {
-    return undefined
-  }
-  let retries = 0
-  for (let spent = attempt; retries < mostRetries; retries++) {
-    spent += delay(retries) + attempt
-    if (spent > available) {
-      break
-    }
-  }
-  return retries
-}
+): number | undefined =>
+  attempt > available ? undefined : stepsThatFit(available, attempt, mostRetries, (made) => delay(made) + attempt)
 
 /**
  * The same with a delay charged after the last attempt too: never more than `retriesThatFit`, and never below 0 where that is known.
@@ -274,19 +275,10 @@ export const retriesThatFitCautiously = (
   available: number,
   attempt: number,
   delay: (retry: number) => number
-): number | undefined => {
-  if (attempt > available) {
-    return undefined
-  }
-  let attempts = 0
-  for (let spent = 0; attempts <= mostRetries; attempts++) {
-    spent += attempt + delay(attempts)
-    if (spent > available) {
-      break
-    }
-  }
-  return Math.max(0, attempts - 1)
-}
+): number | undefined =>
+  attempt > available
+    ? undefined
+    : Math.max(0, stepsThatFit(available, 0, mostRetries + 1, (made) => attempt + delay(made)) - 1)
 
 /**
  * A time as a reader likes it: `9.6 s`, `50 ms`, `5 min`.
