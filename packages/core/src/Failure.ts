@@ -269,6 +269,19 @@ export const classifyCause = (
 export const classify: Classify = (exit) => exit._tag === "Success" ? Outcome.success : classifyCause(exit.cause)
 
 /**
+ * Asks a classifier; what it answers must be an outcome.
+ *
+ * @internal
+ */
+export const answerOf = (classifier: Classify, exit: Exit.Exit<unknown, unknown>): Outcome.Outcome => {
+  const answer = classifier(exit)
+  if (classifier !== classify && !Outcome.isOutcome(answer)) {
+    throw new TypeError(`A classifier answered ${JSON.stringify(answer)}, which is no Outcome`)
+  }
+  return answer
+}
+
+/**
  * The classes that a user may give to an error of their own.
  *
  * @since 0.1.0

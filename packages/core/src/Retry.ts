@@ -122,11 +122,7 @@ class RetryRepeater implements Repeater {
     let outcome: Outcome.Outcome | undefined
     let again: boolean
     try {
-      const answer = classify(exit)
-      if (classify !== Failure.classify && !Outcome.isOutcome(answer)) {
-        throw new TypeError(`A classifier answered ${JSON.stringify(answer)}, which is no Outcome`)
-      }
-      outcome = answer
+      outcome = Failure.answerOf(classify, exit)
       again = this.when(outcome, exit)
     } catch (defect) {
       // A classifier that throws has been reported already where the end of the attempt was told.

@@ -148,11 +148,7 @@ export abstract class CallPassage extends Matched implements Passage {
       return Outcome.interrupted
     }
     try {
-      const outcome = classify(exit)
-      if (!Outcome.isOutcome(outcome)) {
-        throw new TypeError(`A classifier answered ${JSON.stringify(outcome)}, which is no Outcome`)
-      }
-      return outcome
+      return Failure.answerOf(classify, exit)
     } catch (defect) {
       if (!this.callState.classifierThrew) {
         this.callState.classifierThrew = true
