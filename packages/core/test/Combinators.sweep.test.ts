@@ -173,6 +173,22 @@ const combinators: Readonly<Record<string, () => Effect.Effect<World>>> = {
       })
       return yield* world({ policy, call: policy.with({ key: "a" }), bulkheads: [bulkhead] })
     }),
+  "Policy.keyed within limits, around a retry": () =>
+    Effect.gen(function*() {
+      const [bulkhead, breaker] = [yield* takenBulkhead, yield* dueBreaker]
+      const keyed = yield* Policy.keyed({
+        name: "keyed",
+        capacity: 2,
+        make: () => Effect.succeed(Policy.compose(bulkhead, breaker))
+      })
+      const policy = Policy.compose(total, keyed, retry, attempt)
+      return yield* world({
+        policy,
+        call: policy.with({ key: "a" }),
+        bulkheads: [bulkhead],
+        breakers: [breaker]
+      })
+    }),
   "policy.run": () => {
     const policy = Policy.compose(total, retry, attempt)
     return world({
