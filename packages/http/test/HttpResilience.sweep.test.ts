@@ -5,6 +5,7 @@ import * as OperationSweep from "@holdfast/testkit/OperationSweep"
 import { Effect, Exit, Layer, Logger, Scope, Stream } from "effect"
 import * as HttpResilience from "../src/HttpResilience.js"
 import { Backoff, Dependency, Policy, Timeout } from "./support/core.js"
+import { ring } from "./support/ring.js"
 import { retry } from "./support/scripted.js"
 
 interface Exchange {
@@ -107,19 +108,6 @@ const combinators: Readonly<Record<string, Combinator>> = {
         )
       ),
     interruptedOnly: true
-  }
-}
-
-interface Heap {
-  readonly heap: Array<Alarm.Entry>
-}
-
-/** Rings the alarm that is due first, as if its time had come. */
-const ring = ({ alarms }: World): void => {
-  const entry = (alarms as unknown as Heap).heap[0]
-  if (entry !== undefined) {
-    alarms.cancel(entry)
-    entry.ring(0)
   }
 }
 

@@ -10,6 +10,7 @@ import * as HttpRateLimit from "@holdfast/http/HttpRateLimit"
 import * as OperationSweep from "@holdfast/testkit/OperationSweep"
 import { Effect, Exit, Logger, type Scope } from "effect"
 import { Timeout } from "./support/core.js"
+import { ring } from "./support/ring.js"
 
 type App = HttpApp.Default<unknown, Scope.Scope>
 type Middleware = (app: App) => App
@@ -48,19 +49,6 @@ const middleware: Readonly<Record<string, (world: World) => Middleware>> = {
     drain.middleware(limit.middleware(
       HttpDeadline.middleware({ limit: "1 hour" })(admission.middleware(HttpProblem.middleware()(app)))
     ))
-}
-
-interface Heap {
-  readonly heap: Array<Alarm.Entry>
-}
-
-/** Rings the alarm that is due first, as if its time had come. */
-const ring = ({ alarms }: World): void => {
-  const entry = (alarms as unknown as Heap).heap[0]
-  if (entry !== undefined) {
-    alarms.cancel(entry)
-    entry.ring(0)
-  }
 }
 
 const handler = (world: World): App =>
