@@ -21,6 +21,7 @@ import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Net from "node:net"
+import { upgradeOf } from "./support/servers.js"
 
 const send = (url: string, headers: Record<string, string> = {}) =>
   HttpClient.execute(HttpClientRequest.get(url, { headers }))
@@ -177,15 +178,7 @@ describe("HttpDeadline", () => {
         Effect.sync(() => Net.connect((address as HttpServer.TcpAddress).port, "127.0.0.1")),
         (open) => Effect.sync(() => open.destroy())
       )
-      socket.write([
-        "GET / HTTP/1.1",
-        "Host: a",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "\r\n"
-      ].join("\r\n"))
+      socket.write(upgradeOf("/"))
       const received = yield* Effect.async<Buffer>((resume) => {
         let all = Buffer.alloc(0)
         socket.on("data", (data: Buffer) => {

@@ -22,6 +22,7 @@ import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as Http from "node:http"
 import * as Net from "node:net"
+import { upgradeOf } from "./support/servers.js"
 
 interface Answer {
   readonly status: number
@@ -77,16 +78,6 @@ const connect = (port: number, text: string) =>
     socket.write(text)
     return { received: () => received, closed: Deferred.await(closed) }
   })
-
-const upgrade = [
-  "GET /socket HTTP/1.1",
-  "Host: a",
-  "Connection: Upgrade",
-  "Upgrade: websocket",
-  "Sec-WebSocket-Version: 13",
-  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-  "\r\n"
-].join("\r\n")
 
 /** A whole program: server, routes, drain at the end; closing the scope is the shutdown. */
 const program = (options: HttpDrain.Options = {}) =>
@@ -249,7 +240,7 @@ describe("HttpDrain", () => {
   it.scopedLive("counts a WebSocket, and cuts it off when the time is over", () =>
     Effect.gen(function*() {
       const { connect, drain, shutdown } = yield* program({ timeout: "100 millis" })
-      const socket = yield* connect(upgrade)
+      const socket = yield* connect(upgradeOf("/socket"))
       yield* until(Effect.sync(() => socket.received().startsWith("HTTP/1.1 101 ")))
       assert.strictEqual(yield* drain.inFlight, 1)
       yield* shutdown

@@ -67,6 +67,18 @@ export const serve = (answer: Answer): Effect.Effect<Server, never, Scope.Scope>
     return state
   })
 
+/** What a client sends that wants a WebSocket. */
+export const upgradeOf = (path: string): string =>
+  [
+    `GET ${path} HTTP/1.1`,
+    "Host: a",
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "\r\n"
+  ].join("\r\n")
+
 /** A server below HTTP: `accept` gets the socket once the first bytes of a request are there. */
 export const serveRaw = (
   accept: (socket: Socket, index: number) => void
