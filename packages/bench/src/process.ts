@@ -7,8 +7,8 @@ import type { Result, Settings } from "./Group.js"
 
 export const runOnce = (name: string, settings: Settings): Promise<Result> =>
   new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL("child.ts", import.meta.url)), {
-      execArgv: ["--expose-gc", "--import", "tsx"],
+    const child = fork(fileURLToPath(new URL("child.js", import.meta.url)), {
+      execArgv: ["--expose-gc", "--conditions=built"],
       serialization: "json"
     })
     let result: Result | undefined

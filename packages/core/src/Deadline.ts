@@ -6,6 +6,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
 import { dual, identity } from "effect/Function"
 import { globalValue } from "effect/GlobalValue"
@@ -49,6 +50,26 @@ export const instantFor = (deadline: Deadline | undefined, alarms: Alarm.Alarms)
     : alarms.now() + (deadline.at - deadline.alarms.now())
 
 /**
+ * How long is left for a fiber that runs, in milliseconds: `remaining` without an operation, for whoever holds the fiber. `Infinity`
+ * without a deadline, zero when it has passed.
+ *
+ * @example
+ * import * as Deadline from "@holdfast/core/Deadline"
+ * import * as Effect from "effect/Effect"
+ *
+ * const program = Effect.withFiberRuntime<string>((fiber) => Effect.succeed(`${Deadline.unsafeRemaining(fiber)} ms`))
+ *
+ * Effect.runPromise(program).then(console.log) // "Infinity ms"
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const unsafeRemaining = (fiber: Fiber.RuntimeFiber<any, any>): number => {
+  const deadline = fiber.getFiberRef(current)
+  return deadline === undefined ? Infinity : Math.max(0, deadline.at - deadline.alarms.now())
+}
+
+/**
  * How long is left; `None` without a deadline, zero when it has passed.
  *
  * @example
@@ -62,13 +83,10 @@ export const instantFor = (deadline: Deadline | undefined, alarms: Alarm.Alarms)
  * @since 0.1.0
  * @category accessors
  */
-export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = Effect.map(
-  FiberRef.get(current),
-  (deadline) =>
-    deadline === undefined
-      ? Option.none()
-      : Option.some(Duration.millis(Math.max(0, deadline.at - deadline.alarms.now())))
-)
+export const remaining: Effect.Effect<Option.Option<Duration.Duration>> = Effect.withFiberRuntime((fiber) => {
+  const millis = unsafeRemaining(fiber)
+  return Effect.succeed(millis === Infinity ? Option.none() : Option.some(Duration.millis(millis)))
+})
 
 /**
  * Runs the effect under a deadline from now, or under the inherited one if that is nearer. The effect itself is not interrupted

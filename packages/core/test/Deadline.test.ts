@@ -52,6 +52,18 @@ describe("Deadline", () => {
       assert.deepStrictEqual(yield* left, Option.none())
     }))
 
+  it.effect("whoever holds the fiber reads the same from it", () =>
+    Effect.gen(function*() {
+      const ofFiber = Effect.withFiberRuntime<number>((fiber) => Effect.succeed(Deadline.unsafeRemaining(fiber)))
+      assert.strictEqual(yield* ofFiber, Infinity)
+      yield* Effect.gen(function*() {
+        yield* TestClock.adjust("500 millis")
+        assert.strictEqual(yield* ofFiber, 1500)
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(yield* ofFiber, 0)
+      }).pipe(Deadline.within("2 seconds"))
+    }))
+
   it.effect("nested deadlines only ever come nearer", () =>
     Effect.gen(function*() {
       const inner = (duration: Duration.DurationInput) =>

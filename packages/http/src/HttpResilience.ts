@@ -6,6 +6,7 @@
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Dependency from "@holdfast/core/Dependency"
 import { InvalidOptions } from "@holdfast/core/Options"
 import * as Policy from "@holdfast/core/Policy"
@@ -37,6 +38,8 @@ export type {
   Options
 } from "./HttpResilienceOptions.js"
 
+type Response = HttpClientResponse.HttpClientResponse
+
 const isClientFirst = (args: IArguments): boolean => Predicate.hasProperty(args[0], HttpClient.TypeId)
 
 /** What is no client, and so was taken for a policy, is found here too. */
@@ -47,19 +50,15 @@ const checkPolicy = (owner: string, policy: unknown): void => {
   }
 }
 
-/** The client whose every call goes through what `policyOf` finds. */
-const through = <E, R, E2, R2, EFind, RFind>(
+type Send<E, R> = (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Response, E, R>
+
+/** The client whose every call goes through `run`. */
+const through = <E, R, E2, R2>(
   client: HttpClient.HttpClient.With<E, R>,
-  policyOf: (request: HttpClientRequest.HttpClientRequest) => Effect.Effect<Policy.Policy<E2, R2>, EFind, RFind>,
-  exchangeOf: (policy: Policy.Policy<E2, R2>) => Exchange
-): HttpClient.HttpClient.With<E | E2 | EFind | HttpClientError.HttpClientError, R | R2 | RFind> => {
+  run: (request: HttpClientRequest.HttpClientRequest, send: Send<E, R>) => Effect.Effect<Response, E2, R2>
+): HttpClient.HttpClient.With<E | E2, R | R2> => {
   const { preprocess, send } = halvesOf(client)
-  return HttpClient.makeWith<E, R, E | E2 | EFind | HttpClientError.HttpClientError, R | R2 | RFind>(
-    Effect.flatMap((request) =>
-      Effect.flatMap(policyOf(request), (policy) => exchangeOf(policy).run(policy, request, send))
-    ),
-    preprocess
-  )
+  return HttpClient.makeWith<E, R, E | E2, R | R2>(Effect.flatMap((request) => run(request, send)), preprocess)
 }
 
 /**
@@ -108,8 +107,7 @@ export const withPolicy: {
 ): HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2> => {
   checkPolicy("HttpResilience.withPolicy", policy)
   const exchange = makeExchange("HttpResilience.withPolicy", options, policy.steps)
-  const found = Effect.succeed(policy)
-  return through(client, () => found, () => exchange)
+  return through(client, (request, send) => exchange.run(policy, request, send))
 })
 
 /**
@@ -185,8 +183,7 @@ export const withPolicyPer: {
     })
     return Effect.map(keyed, (policy) => {
       const exchange = makeExchange("HttpResilience.withPolicyPer", { key: "origin", ...options }, steps)
-      const found = Effect.succeed(policy)
-      return through(client, () => found, () => exchange)
+      return through(client, (request, send) => exchange.run(policy, request, send))
     })
   }))
 
@@ -253,18 +250,22 @@ export const withDependency: {
   const { operation } = options
   // The policy of a dependency is replaced when it is reconfigured: what was read from its steps goes with it.
   const exchanges = new WeakMap<Policy.Policy<any, any>, Exchange>()
+  const exchangeOf = (policy: Policy.Policy<any, any>): Exchange => {
+    let exchange = exchanges.get(policy)
+    if (exchange === undefined) {
+      exchange = makeExchange("HttpResilience.withDependency", options, policy.steps)
+      exchanges.set(policy, exchange)
+    }
+    return exchange
+  }
   return through(
     client,
-    (request): Effect.Effect<Policy.Policy<unknown>, never, Self> =>
-      Effect.flatMap(dependency, (live) => live.policy(operation?.(request))),
-    (policy) => {
-      let exchange = exchanges.get(policy)
-      if (exchange === undefined) {
-        exchange = makeExchange("HttpResilience.withDependency", options, policy.steps)
-        exchanges.set(policy, exchange)
-      }
-      return exchange
-    }
+    (request, send): Effect.Effect<Response, unknown, R | Self> =>
+      Effect.flatMap(dependency, (live) =>
+        Effect.flatMap(
+          live.policy(operation?.(request)),
+          (policy: Policy.Policy<unknown>) => exchangeOf(policy).run(policy, request, send)
+        ))
   )
 })
 

@@ -1,7 +1,15 @@
 import type { HttpClientError } from "@effect/platform"
-import { HttpApi, HttpApiClient, HttpApiEndpoint, HttpApiGroup, HttpClient, HttpClientResponse } from "@effect/platform"
+import {
+  HttpApi,
+  HttpApiClient,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpClient,
+  HttpClientRequest,
+  HttpClientResponse
+} from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Schema, TestClock, Tracer } from "effect"
+import { Effect, Fiber, Layer, Schema, Stream, TestClock, Tracer } from "effect"
 import * as HttpDeadline from "../src/HttpDeadline.js"
 import * as HttpResilience from "../src/HttpResilience.js"
 import * as HttpResilienceOptions from "../src/HttpResilienceOptions.js"
@@ -78,6 +86,60 @@ describe("what the server is told", () => {
       yield* HttpResilience.withPolicy(client, retry()).get("http://a.test/").pipe(Effect.withTracer(tracer))
       assert.deepStrictEqual(spans.map((span) => span.attributes.get("http.request.resend_count")), [undefined, 1, 2])
       assert.deepStrictEqual(spans.map((span) => span.attributes.get("http.response.status_code")), [503, 503, 200])
+    }))
+})
+
+describe("what a transport hears by its signal", () => {
+  const withAnswers = (...statuses: ReadonlyArray<number>) => {
+    const signals: Array<AbortSignal> = []
+    const client = HttpClient.make((request, _url, signal) =>
+      Effect.sync(() => {
+        const status = statuses[signals.push(signal) - 1]!
+        const headers = { "content-length": "4", ...(status === 302 ? { location: "http://a.test/elsewhere" } : {}) }
+        return HttpClientResponse.fromWeb(request, new Response("body", { status, headers }))
+      })
+    )
+    return { client, aborted: () => signals.map((signal) => signal.aborted) }
+  }
+  const run = (client: HttpClient.HttpClient, request = HttpClientRequest.get("http://a.test/")) =>
+    HttpResilience.withPolicy(client, Policy.identity).execute(request)
+
+  it.effect("nothing, when its answer is here in full and nothing is open", () =>
+    Effect.gen(function*() {
+      const { aborted, client } = withAnswers(200)
+      assert.strictEqual(yield* Effect.flatMap(run(client), (response) => response.text), "body")
+      assert.deepStrictEqual(aborted(), [false])
+    }))
+
+  it.effect("the end, when a retry under the policy has left an answer behind", () =>
+    Effect.gen(function*() {
+      const { aborted, client } = withAnswers(503, 200)
+      yield* run(HttpClient.retryTransient(client, { times: 1 }))
+      assert.deepStrictEqual(aborted(), [true, true])
+    }))
+
+  it.effect("the end, when a redirect has left an answer behind", () =>
+    Effect.gen(function*() {
+      const { aborted, client } = withAnswers(302, 200)
+      yield* run(HttpClient.followRedirects(client))
+      assert.deepStrictEqual(aborted(), [true, false])
+    }))
+
+  it.effect("the end, when the server may have answered before it had the whole upload", () =>
+    Effect.gen(function*() {
+      const { aborted, client } = withAnswers(200)
+      const upload = HttpClientRequest.post("http://a.test/").pipe(
+        HttpClientRequest.bodyStream(Stream.make(new Uint8Array(1)))
+      )
+      yield* run(client, upload)
+      assert.deepStrictEqual(aborted(), [true])
+    }))
+
+  it.effect("the end, when the attempt failed", () =>
+    Effect.gen(function*() {
+      const { aborted, client } = withAnswers(503)
+      yield* Effect.exit(run(HttpClient.filterStatusOk(client)))
+      assert.deepStrictEqual(aborted(), [true])
     }))
 })
 

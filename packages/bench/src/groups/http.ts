@@ -52,7 +52,7 @@ const clients = (plain: HttpClient.HttpClient): Readonly<Record<string, Client>>
 
 const startServer = (): Promise<{ readonly url: string; readonly stop: () => void }> =>
   new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(new URL("../httpServer.ts", import.meta.url)))
+    const child = fork(fileURLToPath(new URL("../httpServer.js", import.meta.url)))
     child.once("error", reject)
     child.once(
       "message",

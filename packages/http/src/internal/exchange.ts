@@ -10,9 +10,13 @@ import * as Deadline from "@holdfast/core/Deadline"
 import type * as Failure from "@holdfast/core/Failure"
 import type * as Policy from "@holdfast/core/Policy"
 import type { Step } from "@holdfast/core/Step"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as HttpFailure from "../HttpFailure.js"
@@ -123,20 +127,11 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     }
   }
 
-  const outgoing = (
-    request: Request,
-    call: Call.Call,
-    { attempt }: Limits,
-    remaining: Option.Option<Duration.Duration>
-  ): Request => {
+  const outgoing = (request: Request, call: Call.Call, left: number): Request => {
     const added: Record<string, string> = {}
     if (attemptHeader !== false) {
       added[attemptHeader] = String(call.attempt)
     }
-    const left = Math.min(
-      attempt,
-      Option.match(remaining, { onNone: () => Infinity, onSome: Duration.toMillis })
-    )
     if (deadlineHeader !== false && left < Infinity) {
       added[deadlineHeader] = String(Math.max(0, Math.floor(left)))
     }
@@ -153,55 +148,12 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
         cause: Object.assign(new Error("headers timeout"), { code: "UND_ERR_HEADERS_TIMEOUT" })
       }))
 
-  const exchange = <E, R>(
-    request: Request,
-    call: Call.Call,
-    send: Send<E, R>,
-    limits: Limits,
-    connection: Connection
-  ): Effect.Effect<HeldResponse, E | HttpClientError.HttpClientError, R> => {
-    const idleMillis = options.idleTimeout !== undefined
+  const idleMillisOf = ({ attempt }: Limits): number =>
+    options.idleTimeout !== undefined
       ? Duration.toMillis(options.idleTimeout)
-      : limits.attempt < Infinity
-      ? limits.attempt
+      : attempt < Infinity
+      ? attempt
       : Duration.toMillis(defaults.idleTimeout)
-    const sent = guard.within(
-      limited(send(request), request),
-      limits.any || call.deadline !== undefined ? timed : guarded
-    )
-    const whole = Effect.matchEffect(sent, {
-      onSuccess: (response) =>
-        Effect.clockWith((clock) =>
-          hold(response, connection, { upTo: bodyLimit, idleMillis, arrivedAt: clock.unsafeCurrentTimeMillis() })
-        ),
-      onFailure: (error): Effect.Effect<never, E | HttpClientError.HttpClientError> => {
-        const status = statusError(error)
-        return status === undefined
-          ? Effect.fail(error)
-          // The error keeps its response: the body is read now, since the connection is given up with the attempt.
-          : Effect.flatMap(
-            Effect.clockWith((clock) =>
-              keep(status.response, connection, {
-                upTo: options.bodyLimit ?? defaults.bodyLimit,
-                idleMillis,
-                arrivedAt: clock.unsafeCurrentTimeMillis()
-              })
-            ),
-            (response) =>
-              Effect.fail(
-                new HttpClientError.ResponseError({
-                  request: status.request,
-                  response,
-                  reason: "StatusCode",
-                  cause: status.cause,
-                  ...(status.description === undefined ? {} : { description: status.description })
-                })
-              )
-          )
-      }
-    })
-    return call.attempt > 1 ? Effect.annotateSpans(whole, "http.request.resend_count", call.attempt - 1) : whole
-  }
 
   /** `origin` is the request as the caller made it, `given` the one that every attempt sends a copy of. */
   const attempt = <E, R>(
@@ -210,29 +162,56 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     call: Call.Call,
     send: Send<E, R>,
     handedOver: Array<HeldResponse>
-  ) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Deadline.remaining, (remaining) => {
-        const limits = limitsOf(steps)
-        const request = outgoing(given, call, limits, remaining)
-        const connection = new Connection(request, origin)
-        return Effect.matchCauseEffect(restore(exchange(request, call, send, limits, connection)), {
+  ): Effect.Effect<HeldResponse, E | HttpClientError.HttpClientError, R> =>
+    Effect.uninterruptibleMask((restore) => {
+      const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
+      const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
+      const limits = limitsOf(steps)
+      const request = outgoing(given, call, Math.min(limits.attempt, Deadline.unsafeRemaining(fiber)))
+      const connection = new Connection(request, origin)
+      const idleMillis = idleMillisOf(limits)
+      const sent = guard.within(
+        limited(send(request), request),
+        limits.any || call.deadline !== undefined ? timed : guarded
+      )
+      const held = Effect.flatMap(sent, (response) => {
+        connection.answered(response)
+        return hold(response, connection, { upTo: bodyLimit, idleMillis, arrivedAt: clock.unsafeCurrentTimeMillis() })
+      })
+      const giveUp = (cause: Cause.Cause<E | HttpClientError.HttpClientError>) => {
+        connection.sent()
+        return Effect.zipRight(connection.close, Effect.failCause(cause))
+      }
+      return Effect.matchCauseEffect(
+        restore(call.attempt > 1 ? Effect.annotateSpans(held, "http.request.resend_count", call.attempt - 1) : held),
+        {
           onFailure: (cause) => {
-            connection.sent()
-            return Effect.zipRight(connection.close, Effect.failCause(cause))
+            const error = statusError(cause)
+            return error === undefined ? giveUp(cause) : Effect.matchCauseEffect(
+              // The error keeps its response: the body is read now, since the connection is given up with the attempt.
+              restore(keep(error.response, connection, {
+                upTo: options.bodyLimit ?? defaults.bodyLimit,
+                idleMillis,
+                arrivedAt: clock.unsafeCurrentTimeMillis()
+              })),
+              {
+                onFailure: giveUp,
+                onSuccess: (response) => giveUp(Cause.fail(withResponse(error, response)))
+              }
+            )
           },
           onSuccess: (response) => {
             connection.sent()
             if (response.complete) {
-              connection.settled()
+              connection.settled(given.body._tag === "Stream" || given.body._tag === "Raw")
             } else {
               handedOver.push(response)
             }
             return Effect.succeed(response)
           }
-        })
-      })
-    )
+        }
+      )
+    })
 
   return {
     run: (policy, given, send) => {
@@ -253,17 +232,30 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
             )
         )
       }
-      return createsKeys
-        ? Effect.flatMap(IdempotencyKey.ensure(given, keyOptions), begin)
-        : Effect.suspend(() => begin(given))
+      return createsKeys ? Effect.flatMap(IdempotencyKey.ensure(given, keyOptions), begin) : begin(given)
     }
   }
 }
 
-const statusError = (error: unknown): HttpClientError.ResponseError | undefined =>
-  HttpClientError.isHttpClientError(error) && error._tag === "ResponseError" && error.reason === "StatusCode"
+/** The error of an answer whose status somebody below does not take. */
+const statusError = (cause: Cause.Cause<unknown>): HttpClientError.ResponseError | undefined => {
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  return HttpClientError.isHttpClientError(error) && error._tag === "ResponseError" && error.reason === "StatusCode"
     ? error
     : undefined
+}
+
+const withResponse = (
+  { cause, description, request }: HttpClientError.ResponseError,
+  response: Response
+): HttpClientError.ResponseError =>
+  new HttpClientError.ResponseError({
+    request,
+    response,
+    reason: "StatusCode",
+    cause,
+    ...(description === undefined ? {} : { description })
+  })
 
 /** Nothing may be sent a second time from a body that was read into, even if no byte of it reached the server. */
 const onceBegun = (classify: Failure.Classify, oneShot: OneShot): Failure.Classify => (exit) => {

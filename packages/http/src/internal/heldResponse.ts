@@ -60,6 +60,7 @@ const join = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
 }
 
 const decoder = new TextDecoder()
+const decode = (bytes: Uint8Array): string => decoder.decode(bytes)
 
 /** @internal */
 export class HeldResponse extends Inspectable.Class implements Response {
@@ -149,7 +150,7 @@ export class HeldResponse extends Inspectable.Class implements Response {
   }
 
   private get bytes(): Effect.Effect<Uint8Array, Failure> {
-    return Effect.suspend(() =>
+    return this.whole !== undefined ? Effect.succeed(this.whole) : Effect.suspend(() =>
       this.whole !== undefined
         ? Effect.succeed(this.whole)
         : this.reading !== undefined
@@ -182,15 +183,18 @@ export class HeldResponse extends Inspectable.Class implements Response {
   }
 
   get text(): Effect.Effect<string, Failure> {
-    return Effect.map(this.bytes, (bytes) => decoder.decode(bytes))
+    return Effect.map(this.bytes, decode)
   }
 
   get json(): Effect.Effect<unknown, Failure> {
-    return Effect.flatMap(this.text, (text) =>
-      Effect.try({
-        try: () => text === "" ? null : JSON.parse(text) as unknown,
-        catch: (cause) => broken(this, "the body is not JSON", cause)
-      }))
+    return Effect.flatMap(this.bytes, (bytes) => {
+      try {
+        const text = decode(bytes)
+        return Effect.succeed(text === "" ? null : JSON.parse(text) as unknown)
+      } catch (cause) {
+        return Effect.fail(broken(this, "the body is not JSON", cause))
+      }
+    })
   }
 
   get urlParamsBody(): Effect.Effect<UrlParams.UrlParams, Failure> {

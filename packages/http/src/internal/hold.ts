@@ -9,7 +9,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { broken, type Failure, HeldResponse, type Pull } from "./heldResponse.js"
 import { contentLength, type Head, isBodiless, isEventStream } from "./responseHead.js"
-import { type Connection, readBefore } from "./transport.js"
+import { type Connection, readAll, readBefore } from "./transport.js"
 import { within } from "./within.js"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -64,10 +64,10 @@ export const hold = (
     return Effect.map(before, all)
   }
   if (isBodiless(head)) {
-    return Effect.map(Effect.ignore(response.arrayBuffer), () => all(new Uint8Array(0)))
+    return Effect.map(Effect.ignore(readAll(response)), () => all(new Uint8Array(0)))
   }
   if (length !== undefined && length <= limit) {
-    return Effect.map(response.arrayBuffer, (buffer) => all(new Uint8Array(buffer)))
+    return Effect.map(readAll(response), all)
   }
   return Effect.flatMap(pullOf(response, connection), (pull) => {
     const chunks: Array<Uint8Array> = []

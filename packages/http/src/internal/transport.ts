@@ -2,7 +2,7 @@
  * The one place that knows how a client of `@effect/platform` is built inside, and how an exchange of it is aborted.
  */
 import * as HttpClient from "@effect/platform/HttpClient"
-import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Effect from "effect/Effect"
@@ -24,10 +24,16 @@ export interface Halves<E, R> {
   readonly send: (request: Request) => Effect.Effect<Response, E, R>
 }
 
-/** Where a client of the platform looks for the controller of a request object that somebody else aborts: `HttpClient.withScope`. */
+/** What a client of the platform asks of whoever aborts a request object in its place. */
+interface Controller {
+  readonly signal: AbortSignal
+  abort(reason?: unknown): void
+}
+
+/** Where it looks for that: `HttpClient.withScope` puts a controller there. */
 const controllers = globalValue(
   "@effect/platform/HttpClient/scopedRequests",
-  () => new WeakMap<Request, AbortController>()
+  () => new WeakMap<Request, Controller>()
 )
 
 /** Are the clients of this version built as we think? `withScope` is asked once, with nothing under it. */
@@ -59,6 +65,19 @@ export const halvesOf = <E, R>(client: HttpClient.HttpClient.With<E, R>): Halves
   return { preprocess, send: (request) => postprocess(Effect.succeed(request)) }
 }
 
+/** What a response of the platform keeps of its transport, and of whoever read its body. */
+interface Kept {
+  readonly source?: { readonly body?: unknown }
+  readonly arrayBufferBody?: unknown
+  readonly textBody?: unknown
+  readonly textEffect?: unknown
+}
+
+const keptBy = (response: Response): Kept => {
+  const { original = response } = response as { readonly original?: object }
+  return original as Kept
+}
+
 /**
  * A body that was read inside the client, by a `tap` that logs it, cannot be read a second time: transports keep what was read, each
  * under a name of its own, and answer the same question with it. `undefined` when nobody has read it.
@@ -68,16 +87,45 @@ export const halvesOf = <E, R>(client: HttpClient.HttpClient.With<E, R>): Halves
 export const readBefore = (
   response: Response
 ): Effect.Effect<Uint8Array, HttpClientError.ResponseError> | undefined => {
-  const { original = response } = response as { readonly original?: object }
-  const kept = original as Readonly<Record<"arrayBufferBody" | "textBody" | "textEffect", unknown>>
-  return kept.arrayBufferBody !== undefined
+  const { arrayBufferBody, textBody, textEffect } = keptBy(response)
+  return arrayBufferBody !== undefined
     ? Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
-    : kept.textBody !== undefined || kept.textEffect !== undefined
+    : textBody !== undefined || textEffect !== undefined
     ? Effect.map(response.text, (text) => encoder.encode(text))
     : undefined
 }
 
 const encoder = new TextEncoder()
+
+/** The body of an answer of undici, or an answer of `fetch`. */
+interface Readable {
+  readonly bodyUsed: boolean
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+const isUnread = (value: unknown): value is Readable =>
+  typeof (value as Readable | undefined)?.arrayBuffer === "function" && (value as Readable).bodyUsed === false
+
+/**
+ * All bytes of the body, asked of the transport itself where it is known: `arrayBuffer` of a response makes a value that is read once and
+ * kept, for which the platform runs a fiber of its own. That costs a quarter of a short request, and we keep the bytes anyway.
+ *
+ * @internal
+ */
+export const readAll = (response: Response): Effect.Effect<Uint8Array, HttpClientError.ResponseError> => {
+  const { source } = keptBy(response)
+  const readable = isUnread(source?.body) ? source.body : isUnread(source) ? source : undefined
+  return readable === undefined
+    ? Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
+    : Effect.map(
+      Effect.tryPromise({
+        try: () => readable.arrayBuffer(),
+        catch: (cause) =>
+          new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", cause })
+      }),
+      (buffer) => new Uint8Array(buffer)
+    )
+}
 
 /** Why a transport gives up what an attempt left open. One for all: nobody hears it, and to make one captures a stack. */
 const over = new DOMException("The attempt is over", "AbortError")
@@ -89,26 +137,35 @@ const over = new DOMException("The attempt is over", "AbortError")
  *
  * @internal
  */
-export class Connection {
+export class Connection implements Controller {
   private readonly controller = new AbortController()
+  /** How many exchanges asked for the signal. */
+  private exchanges = 0
+  /** The answer is of an exchange that has a controller of its own, as the one behind a redirect has. */
+  private elsewhere = false
   private readonly request: Request
   /** The scope around the whole call, if somebody put `HttpClient.withScope` over the policy. */
   private readonly outer: AbortSignal | undefined
   /** The scope that `HttpClient.withScope` under the policy put in our place. */
-  private inner: AbortController | undefined = undefined
+  private inner: Controller | undefined = undefined
   private streams: Scope.CloseableScope | undefined = undefined
 
   /** `origin` is the request as the caller made it, of which every attempt sends a copy. */
   constructor(request: Request, origin: Request) {
     this.request = request
     this.outer = controllers.get(origin)?.signal
-    controllers.set(request, this.controller)
+    controllers.set(request, this)
     if (this.outer !== undefined) {
       this.outer.addEventListener("abort", this.abort)
       if (this.outer.aborted) {
         this.abort()
       }
     }
+  }
+
+  get signal(): AbortSignal {
+    this.exchanges++
+    return this.controller.signal
   }
 
   /** A scope that ends with the connection, for a body that is read as a stream. */
@@ -119,17 +176,27 @@ export class Connection {
   /** The request was sent, and answered or not: whoever sends the same object again starts anew. */
   sent(): void {
     const found = controllers.get(this.request)
-    if (found === this.controller) {
+    if (found === this) {
       controllers.delete(this.request)
     } else {
       this.inner = found
     }
   }
 
-  /** The answer is here in full: what is still open was left behind on the way to it, by a redirect or a retry under the policy. */
-  settled(): void {
+  /** This answer will be held. The platform wraps those whose exchange is not ours. */
+  answered(response: Response): void {
+    this.elsewhere = keptBy(response) !== response
+  }
+
+  /**
+   * The answer is here in full. What was left behind on the way to it, by a redirect or a retry under the policy, is still open, and so
+   * may be an upload that the server did not wait for. With neither the signal has nobody left to tell.
+   */
+  settled(uploads: boolean): void {
     this.outer?.removeEventListener("abort", this.abort)
-    this.controller.abort(over)
+    if (uploads || this.elsewhere || this.exchanges > 1) {
+      this.controller.abort(over)
+    }
   }
 
   get close(): Effect.Effect<void> {
@@ -140,7 +207,7 @@ export class Connection {
     })
   }
 
-  private readonly abort = (): void => {
+  readonly abort = (): void => {
     this.controller.abort(over)
     this.inner?.abort(over)
   }
