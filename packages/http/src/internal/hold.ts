@@ -7,9 +7,10 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { type FirstParts, firstParts } from "./firstParts.js"
 import { broken, type Failure, HeldResponse, type Pull } from "./heldResponse.js"
 import { contentLength, type Head, isBodiless, isEventStream } from "./responseHead.js"
-import { type Connection, readAll, readBefore } from "./transport.js"
+import { type Connection, keptBy, readAll, readBefore } from "./transport.js"
 import { within } from "./within.js"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -28,6 +29,22 @@ export interface Reading {
   /** The longest wait for the next part of a body that is read on after the policy. */
   readonly idleMillis: number
   readonly arrivedAt: number
+}
+
+const pullParts = (pull: Pull, upTo: number): Effect.Effect<FirstParts, Failure> => {
+  const parts: Array<Uint8Array> = []
+  let size = 0
+  const read: Effect.Effect<FirstParts, Failure> = Effect.matchEffect(pull, {
+    onSuccess: (more) => {
+      for (const part of more) {
+        parts.push(part)
+        size += part.length
+      }
+      return size > upTo ? Effect.succeed({ parts, ended: false }) : read
+    },
+    onFailure: (end) => Option.isSome(end) ? Effect.fail(end.value) : Effect.succeed({ parts, ended: true })
+  })
+  return read
 }
 
 /**
@@ -58,46 +75,47 @@ export const hold = (
   const head: Head = { headers, request, status }
   const limit = isEventStream(head) ? 0 : upTo
   const length = contentLength(head)
-  const all = (bytes: Uint8Array) => new HeldResponse(response, headers, arrivedAt, [bytes], undefined)
+  const all = (parts: ReadonlyArray<Uint8Array>) => new HeldResponse(response, headers, arrivedAt, parts, undefined)
   const before = readBefore(response)
   if (before !== undefined) {
-    return Effect.map(before, all)
+    return Effect.map(before, (bytes) => all([bytes]))
   }
   if (isBodiless(head)) {
-    return Effect.map(Effect.ignore(readAll(response)), () => all(new Uint8Array(0)))
+    return Effect.map(Effect.ignore(readAll(response)), () => all([]))
   }
   if (length !== undefined && length <= limit) {
-    return Effect.map(readAll(response), all)
+    return Effect.map(readAll(response), (bytes) => all([bytes]))
   }
-  return Effect.flatMap(pullOf(response, connection), (pull) => {
-    const chunks: Array<Uint8Array> = []
-    let size = 0
-    const handOver = (): HeldResponse => {
-      let begun = chunks.length > 0
-      const watched = Effect.suspend(() => {
-        begun = true
-        return pull
-      })
-      return new HeldResponse(response, headers, arrivedAt, chunks, {
-        pull: idleLimited(response, watched, idleMillis),
-        release: Effect.suspend(() => begun ? connection.close : Effect.zipRight(abandon(pull), connection.close))
-      })
-    }
-    const read: Effect.Effect<HeldResponse, Failure> = Effect.matchEffect(pull, {
-      onSuccess: (parts) => {
-        for (const part of parts) {
-          chunks.push(part)
-          size += part.length
-        }
-        return size > limit ? Effect.sync(handOver) : read
-      },
-      onFailure: (end) =>
-        Option.isSome(end)
-          ? Effect.fail(end.value)
-          : Effect.as(connection.close, new HeldResponse(response, headers, arrivedAt, chunks, undefined))
+  const pulling = pullOf(response, connection)
+  /** The parts that were read, and the rest behind `pull`, which they came from if it has `begun`. */
+  const handOver = (parts: ReadonlyArray<Uint8Array>, pull: Pull, begun: boolean): HeldResponse => {
+    const watched = Effect.suspend(() => {
+      begun = true
+      return pull
     })
-    return limit <= 0 ? Effect.sync(handOver) : read
-  })
+    return new HeldResponse(response, headers, arrivedAt, parts, {
+      pull: idleLimited(response, watched, idleMillis),
+      release: Effect.suspend(() => begun ? connection.close : Effect.zipRight(abandon(pull), connection.close))
+    })
+  }
+  if (limit <= 0) {
+    return Effect.map(pulling, (pull) => handOver([], pull, false))
+  }
+  const first = firstParts(response, keptBy(response).source, limit)
+  return first === undefined
+    ? Effect.flatMap(
+      pulling,
+      (pull) =>
+        Effect.flatMap(
+          pullParts(pull, limit),
+          ({ ended, parts }) =>
+            ended ? Effect.as(connection.close, all(parts)) : Effect.succeed(handOver(parts, pull, true))
+        )
+    )
+    : Effect.flatMap(first, ({ ended, parts }) =>
+      ended
+        ? Effect.succeed(all(parts))
+        : Effect.map(pulling, (pull) => handOver(parts, pull, false)))
 }
 
 /**

@@ -65,15 +65,20 @@ export const halvesOf = <E, R>(client: HttpClient.HttpClient.With<E, R>): Halves
   return { preprocess, send: (request) => postprocess(Effect.succeed(request)) }
 }
 
-/** What a response of the platform keeps of its transport, and of whoever read its body. */
-interface Kept {
+/**
+ * What a response of the platform keeps of its transport, and of whoever read its body.
+ *
+ * @internal
+ */
+export interface Kept {
   readonly source?: { readonly body?: unknown }
   readonly arrayBufferBody?: unknown
   readonly textBody?: unknown
   readonly textEffect?: unknown
 }
 
-const keptBy = (response: Response): Kept => {
+/** @internal */
+export const keptBy = (response: Response): Kept => {
   const { original = response } = response as { readonly original?: object }
   return original as Kept
 }

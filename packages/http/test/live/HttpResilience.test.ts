@@ -201,6 +201,43 @@ describe("the three transports", () => {
         yield* Deferred.await(closed)
       }).pipe(Effect.scoped, Effect.provide(layer)))
 
+    it.live(`${transport} reads a body of many parts as it was sent, wherever the limit falls`, () =>
+      Effect.gen(function*() {
+        const parts = Array.from({ length: 40 }, (_, index) => `${index}:${String(index % 10).repeat(4_000)};`)
+        const server = yield* serve((response, { headers }) => {
+          if (headers["x-length"] !== undefined) {
+            response.setHeader("content-length", parts.join("").length)
+          }
+          const write = (index: number): unknown =>
+            index === parts.length
+              ? response.end()
+              : response.write(parts[index]!, () => setImmediate(write, index + 1))
+          write(0)
+        })
+        const client = yield* plain
+        for (const headers of [{}, { "x-length": "yes" }]) {
+          for (const bodyLimit of [0, 1, 4_003, 50_000, 200_000]) {
+            const response = yield* HttpResilience.withPolicy(client, patient, { bodyLimit }).get(server.url, {
+              headers
+            })
+            assert.strictEqual(yield* response.text, parts.join(""), `a limit of ${bodyLimit}`)
+          }
+        }
+        assert.strictEqual(server.seen.length, 10)
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
+    it.live(`${transport} tries again when a body of unknown length is cut before its end`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response, _, index) => {
+          response.write("first half, ")
+          setTimeout(() => index === 0 ? response.destroy() : response.end("second half"), 20)
+        })
+        const client = HttpResilience.withPolicy(yield* plain, patient)
+        const response = yield* client.get(server.url)
+        assert.strictEqual(yield* response.text, "first half, second half")
+        assert.strictEqual(server.seen.length, 2)
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
     it.live(`${transport} hands an event stream over at its headers`, () =>
       Effect.gen(function*() {
         const server = yield* serve((response) => {

@@ -1,0 +1,97 @@
+/**
+ * Reads the first parts of a body from the transport itself, where it is known. What comes after them is still in the response's stream.
+ */
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Effect from "effect/Effect"
+
+type Response = HttpClientResponse.HttpClientResponse
+
+/** What is needed of a body that is a stream of Node: undici has one in each answer, and an answer of `node:http` is one. */
+interface NodeReadable {
+  readonly readableFlowing: boolean | null
+  readonly destroyed: boolean
+  pause(): unknown
+  on(event: string, listener: (value: any) => void): unknown
+  off(event: string, listener: (value: any) => void): unknown
+}
+
+const isNodeReadable = (value: unknown): value is NodeReadable =>
+  value !== null && typeof value === "object" && "readableFlowing" in value && "pause" in value
+
+const isWebStream = (value: unknown): value is ReadableStream<Uint8Array> =>
+  typeof ReadableStream !== "undefined" && value instanceof ReadableStream
+
+/** @internal */
+export interface FirstParts {
+  readonly parts: ReadonlyArray<Uint8Array>
+  /** Was this all of the body? */
+  readonly ended: boolean
+}
+
+/**
+ * The parts of a body until there are more bytes than `upTo`; `undefined` for a transport that is not known, or a body that somebody has
+ * begun to read.
+ *
+ * @internal
+ */
+export const firstParts = (
+  response: Response,
+  source: { readonly body?: unknown } | undefined,
+  upTo: number
+): Effect.Effect<FirstParts, HttpClientError.ResponseError> | undefined => {
+  const failed = (cause: unknown) =>
+    new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", cause })
+  const body = source?.body
+  return isWebStream(body)
+    ? body.locked ? undefined : Effect.tryPromise({ try: () => fromWeb(body, upTo), catch: failed })
+    : isNodeReadable(body)
+    ? fromNode(body, upTo, failed)
+    : isNodeReadable(source)
+    ? fromNode(source, upTo, failed)
+    : undefined
+}
+
+const fromWeb = async (stream: ReadableStream<Uint8Array>, upTo: number): Promise<FirstParts> => {
+  const reader = stream.getReader()
+  const parts: Array<Uint8Array> = []
+  try {
+    for (let size = 0; size <= upTo;) {
+      const { done, value } = await reader.read()
+      if (done) {
+        return { parts, ended: true }
+      }
+      parts.push(value)
+      size += value.length
+    }
+    return { parts, ended: false }
+  } finally {
+    reader.releaseLock()
+  }
+}
+
+const fromNode = <E>(stream: NodeReadable, upTo: number, failed: (cause: unknown) => E) =>
+  stream.destroyed || stream.readableFlowing !== null ? undefined : Effect.async<FirstParts, E>((resume) => {
+    const parts: Array<Uint8Array> = []
+    let size = 0
+    const listeners: ReadonlyArray<readonly [event: string, listener: (value: any) => void]> = [
+      ["data", (part: Uint8Array) => {
+        parts.push(part)
+        size += part.length
+        if (size > upTo) {
+          stream.pause()
+          end(Effect.succeed({ parts, ended: false }))
+        }
+      }],
+      ["end", () => end(Effect.succeed({ parts, ended: true }))],
+      ["error", (cause) => end(Effect.fail(failed(cause)))],
+      ["close", () => end(Effect.fail(failed(new Error("the connection was closed before the end of the body"))))]
+    ]
+    const leave = () => listeners.forEach(([event, listener]) => stream.off(event, listener))
+    const end = (answer: Effect.Effect<FirstParts, E>) => {
+      leave()
+      resume(answer)
+    }
+    listeners.forEach(([event, listener]) => stream.on(event, listener))
+    return Effect.sync(leave)
+  })
