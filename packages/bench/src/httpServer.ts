@@ -1,5 +1,6 @@
 /**
- * The server of the HTTP benchmark, in a process of its own: a small JSON answer to everything. Tells its port over its channel.
+ * The server of the HTTP benchmark, in a process of its own: a small JSON answer to everything, without saying
+ * how long it is where `/parts` is asked for. Tells its port over its channel.
  */
 import * as Http from "node:http"
 import type { AddressInfo } from "node:net"
@@ -8,7 +9,8 @@ const body = JSON.stringify({ id: 7, state: "charged", amount: 1999, currency: "
 
 const server = Http.createServer((request, response) => {
   request.resume()
-  response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) })
+  const length = request.url === "/parts" ? {} : { "content-length": Buffer.byteLength(body) }
+  response.writeHead(200, { "content-type": "application/json", ...length })
   response.end(body)
 })
 

@@ -63,7 +63,13 @@ export const targets: ReadonlyArray<Target> = [
     ratio(async, "standard", "cockatiel")
   ),
   row(
-    "five / cockatiel, one runPromise per call, totals",
+    "five / cockatiel, one runPromise per call, totals, synchronous",
+    "promises",
+    [0.50, 0.35],
+    ratio(sync, "five", "cockatiel", "micros")
+  ),
+  row(
+    "five / cockatiel, one runPromise per call, totals, asynchronous",
     "promises",
     [0.50, 0.35],
     ratio(async, "five", "cockatiel", "micros")
@@ -167,15 +173,15 @@ export const targets: ReadonlyArray<Target> = [
     [1.25, 1.05],
     over(of("the metrics listener", "standard", "micros"), of("in a plain fiber", "standard", "micros"))
   ),
-  {
+  ...["loopback", "loopback, length not told"].map((bench): Target => ({
     ...row(
-      "HTTP requests per second, standard / the plain client",
+      `HTTP requests per second, standard / the plain client, ${bench}`,
       "http",
       [0.95, 0.98],
-      ratio("loopback", "standard", "plain client", "perSecond")
+      ratio(bench, "standard", "plain client", "perSecond")
     ),
     atMost: false
-  }
+  }))
 ]
 
 /** Reported without a target: cockatiel that does not abort its signal on return. */

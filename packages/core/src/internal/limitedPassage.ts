@@ -7,7 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as FiberId from "effect/FiberId"
-import * as FiberRefs from "effect/FiberRefs"
+import type * as FiberRefs from "effect/FiberRefs"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Alarm from "../Alarm.js"
 import type * as Call from "../Call.js"
@@ -21,6 +21,7 @@ import {
   asEffect,
   isInterruptible,
   keepForks,
+  putBackRef,
   putBackRefs,
   refsOf,
   releaseForks,
@@ -169,7 +170,7 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
         releaseForks(this.fiber, this.forkScope)
       }
       if (this.tellsDeadline) {
-        setFiberRef(this.fiber, Deadline.current, FiberRefs.getOrDefault(this.refs.before, Deadline.current))
+        putBackRef(this.fiber, Deadline.current, this.refs.before)
       }
     }
     if (this.interruptor !== undefined) {

@@ -270,6 +270,20 @@ export const putBackRefs = (fiber: AnyFiber, changed: FiberRefs.FiberRefs, befor
 }
 
 /**
+ * Puts one FiberRef back to what it was `before`. One that was not there is taken out again: it would be compared whenever a fiber ends.
+ *
+ * @internal
+ */
+export const putBackRef = <A>(fiber: AnyFiber, ref: FiberRef.FiberRef<A>, before: FiberRefs.FiberRefs): void => {
+  const value = FiberRefs.get(before, ref)
+  if (Option.isSome(value)) {
+    fiber.setFiberRef!(ref, value.value)
+  } else {
+    fiber.unsafeDeleteFiberRef!(ref)
+  }
+}
+
+/**
  * Takes a FiberRef out of the running fiber, as if it had never been set.
  *
  * @internal

@@ -80,18 +80,16 @@ const fromNode = <E>(stream: NodeReadable, upTo: number, failed: (cause: unknown
         size += part.length
         if (size > upTo) {
           stream.pause()
-          end(Effect.succeed({ parts, ended: false }))
+          leave()
+          resume(Effect.succeed({ parts, ended: false }))
         }
       }],
-      ["end", () => end(Effect.succeed({ parts, ended: true }))],
-      ["error", (cause) => end(Effect.fail(failed(cause)))],
-      ["close", () => end(Effect.fail(failed(new Error("the connection was closed before the end of the body"))))]
+      // Whoever reads no further is not taken off: the stream is over, and what it tells later is not heard.
+      ["end", () => resume(Effect.succeed({ parts, ended: true }))],
+      ["error", (cause) => resume(Effect.fail(failed(cause)))],
+      ["close", () => resume(Effect.fail(failed(new Error("the connection was closed before the end of the body"))))]
     ]
     const leave = () => listeners.forEach(([event, listener]) => stream.off(event, listener))
-    const end = (answer: Effect.Effect<FirstParts, E>) => {
-      leave()
-      resume(answer)
-    }
     listeners.forEach(([event, listener]) => stream.on(event, listener))
     return Effect.sync(leave)
   })
