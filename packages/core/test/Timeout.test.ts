@@ -18,6 +18,8 @@ import * as Step from "../src/Step.js"
 import * as Timeout from "../src/Timeout.js"
 import { compose, timed, virtual } from "./support/virtual.js"
 
+class Busy extends Failure.Retryable("Busy")<{}> {}
+
 const failureOf = (exit: Exit.Exit<unknown, unknown>): any =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
 
@@ -249,6 +251,27 @@ describe("a time limit", () => {
         assert.deepStrictEqual([calls, left.count], [0, 6])
         const { calls: recorded, state } = yield* breaker.snapshot
         assert.deepStrictEqual([recorded, state._tag], [0, "Closed"])
+      })
+  )
+
+  virtual(
+    "a limit that rings wakes all the copies of a call that wait, whatever their caller",
+    () =>
+      Effect.gen(function*() {
+        const copies = Step.fromFunction(
+          "copies",
+          (effect) => Effect.map(Effect.all([effect, effect, effect], { concurrency: "unbounded" }), ([first]) => first)
+        )
+        const { left, policy } = waitingRoom()
+        for (const waiting of [policy, Retry.make({ maxRetries: 1, schedule: Backoff.constant("1 hour") })]) {
+          const call = compose(Timeout.make(50), copies, waiting)(Effect.fail(new Busy()))
+          for (const caller of [call, Effect.uninterruptible(call)]) {
+            const { exit, took } = yield* timed(caller)
+            assert.strictEqual(timedOut(exit)._tag, "TimedOut")
+            assert.strictEqual(took, 50)
+          }
+        }
+        assert.strictEqual(left.count, 6)
       })
   )
 

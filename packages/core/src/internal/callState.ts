@@ -43,8 +43,8 @@ export class CallState {
   cutFromOutside = false
   /** The outcome of the last attempt that ended by itself. */
   lastOutcome: Outcome.Outcome | undefined = undefined
-  /** Whoever waits within this call can be woken before its time, even where it cannot be interrupted. */
-  sleeper: Sleeper | undefined = undefined
+  /** Whoever waits within this call can be woken before its time, even where it cannot be interrupted: several, if a step makes copies. */
+  sleepers: Array<Sleeper> | undefined = undefined
   /** The passage of the call around this one, where the policy is one that `Policy.keyed` keeps: its limits ring for what is in here too. */
   outer: Around | undefined = undefined
   /** The attempts are counted by a policy further in, as `Policy.keyed` does it. */
@@ -63,14 +63,16 @@ export class CallState {
 
   /** Somebody waits within this call, and within those around it. */
   sleeps(sleeper: Sleeper): void {
-    this.sleeper ??= sleeper
+    this.sleepers ??= []
+    this.sleepers.push(sleeper)
     this.outer?.callState.sleeps(sleeper)
   }
 
   /** The wait is over. */
   rises(sleeper: Sleeper): void {
-    if (this.sleeper === sleeper) {
-      this.sleeper = undefined
+    const at = this.sleepers?.indexOf(sleeper) ?? -1
+    if (at >= 0) {
+      this.sleepers!.splice(at, 1)
     }
     this.outer?.callState.rises(sleeper)
   }

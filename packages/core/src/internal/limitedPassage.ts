@@ -104,9 +104,12 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
       this.wake(this.expired())
       return
     }
-    const sleeper = this.callState.sleeper
-    if (sleeper !== undefined && this.isAround(sleeper.passage)) {
-      sleeper.wake(this.expired())
+    const { sleepers } = this.callState
+    if (sleepers !== undefined) {
+      // Whoever is woken leaves the list.
+      for (const sleeper of sleepers.filter(({ passage }) => this.isAround(passage))) {
+        sleeper.wake(this.expired())
+      }
     }
     if (this.shared > 0) {
       this.interruptor = stopping.interrupt(this.fiber, this.shared)
