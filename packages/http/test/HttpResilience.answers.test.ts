@@ -1,7 +1,7 @@
-import type { HttpClientError } from "@effect/platform"
+import type { HttpClientError, HttpClientResponse } from "@effect/platform"
 import { HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Stream, TestClock } from "effect"
 import * as HttpResilience from "../src/HttpResilience.js"
 import {
   Backoff,
@@ -190,5 +190,62 @@ describe("what an answer asks for", () => {
         attempts.set(key, [...(attempts.get(key) ?? []), headers["x-request-attempt"]!])
       }
       assert.deepStrictEqual([...attempts.values()], [["1", "2", "3"], ["1", "2", "3"]])
+    }))
+})
+
+describe("a body that others have a hand in", () => {
+  const from = (make: () => Response) => {
+    const { client } = scripted(make)
+    return client
+  }
+
+  it.effect("an answer that the client gives to several calls is there for each", () =>
+    Effect.gen(function*() {
+      const answer = yield* Effect.cached(from(answering(200, { "content-length": "0" })).get("http://a.test/"))
+      const body = () => new Response("shared", { headers: { "content-length": "6" } })
+      const shared = yield* Effect.cached(from(body).get("http://a.test/"))
+      for (const [given, text] of [[answer, ""], [shared, "shared"]] as const) {
+        const client = HttpResilience.withPolicy(HttpClient.makeWith(() => given, Effect.succeed), retry())
+        const one = Effect.flatMap(client.get("http://a.test/"), (response) => response.text)
+        assert.deepStrictEqual(yield* Effect.all([one, one, one], { concurrency: 3 }), [text, text, text])
+        assert.strictEqual(yield* one, text)
+      }
+    }))
+
+  it.effect("what a wrapper under the policy makes of it is what is read", () =>
+    Effect.gen(function*() {
+      for (const headers of [{ "content-length": "6" }, undefined]) {
+        const made = () => new Response("packed", headers === undefined ? {} : { headers })
+        const unpacking = HttpClient.transformResponse(
+          from(made),
+          Effect.map((response): HttpClientResponse.HttpClientResponse =>
+            Object.create(response, {
+              stream: { get: () => Stream.make(new TextEncoder().encode("unpacked")) },
+              arrayBuffer: { get: () => Effect.succeed(new TextEncoder().encode("unpacked").buffer) }
+            })
+          )
+        )
+        const response = yield* HttpResilience.withPolicy(unpacking, retry()).get("http://a.test/")
+        assert.strictEqual(yield* response.text, "unpacked")
+      }
+    }))
+
+  it.effect("a reader that leaves tells a stream that nobody else would stop", () =>
+    Effect.gen(function*() {
+      const read = yield* Deferred.make<void>()
+      const cancelled = yield* Deferred.make<void>()
+      const stream = () =>
+        new ReadableStream({
+          pull: () => {
+            Deferred.unsafeDone(read, Effect.void)
+            return new Promise(() => {})
+          },
+          cancel: () => Deferred.unsafeDone(cancelled, Effect.void)
+        }, { highWaterMark: 0 })
+      const client = HttpResilience.withPolicy(from(() => new Response(stream())), retry())
+      const fiber = yield* Effect.fork(client.get("http://a.test/"))
+      yield* Deferred.await(read)
+      yield* Fiber.interrupt(fiber)
+      yield* Deferred.await(cancelled)
     }))
 })

@@ -125,6 +125,19 @@ describe("what a transport hears by its signal", () => {
       assert.deepStrictEqual(aborted(), [true, false])
     }))
 
+  it.effect("the end, when what a redirect led to is wrapped", () =>
+    Effect.gen(function*() {
+      const { aborted, client } = withAnswers(302, 200)
+      const wrapped = HttpClient.transformResponse(
+        HttpClient.followRedirects(client),
+        Effect.map(({ arrayBuffer, headers, request, status, stream }) =>
+          ({ arrayBuffer, headers, request, status, stream }) as HttpClientResponse.HttpClientResponse
+        )
+      )
+      assert.strictEqual(yield* Effect.flatMap(run(wrapped), (response) => response.text), "body")
+      assert.deepStrictEqual(aborted(), [true, false])
+    }))
+
   it.effect("the end, when the server may have answered before it had the whole upload", () =>
     Effect.gen(function*() {
       const { aborted, client } = withAnswers(200)

@@ -7,10 +7,10 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type FirstParts, firstParts } from "./firstParts.js"
+import { cutShort, type FirstParts, firstParts } from "./firstParts.js"
 import { broken, type Failure, HeldResponse, type Pull } from "./heldResponse.js"
 import { contentLength, type Head, isBodiless, isEventStream } from "./responseHead.js"
-import { type Connection, keptBy, readAll, readBefore } from "./transport.js"
+import { type Connection, readAll, readBefore } from "./transport.js"
 import { within } from "./within.js"
 
 type Response = HttpClientResponse.HttpClientResponse
@@ -83,15 +83,20 @@ export const hold = (
   if (isBodiless(head)) {
     return Effect.map(Effect.ignore(readAll(response)), () => all([]))
   }
+  const cut = cutShort(response)
+  if (cut !== undefined) {
+    return Effect.fail(cut)
+  }
   if (length !== undefined && length <= limit) {
     return Effect.map(readAll(response), (bytes) => all([bytes]))
   }
   const pulling = pullOf(response, connection)
   /** The parts that were read, and the rest behind `pull`, which they came from if it has `begun`. */
   const handOver = (parts: ReadonlyArray<Uint8Array>, pull: Pull, begun: boolean): HeldResponse => {
-    const watched = Effect.suspend(() => {
+    const watched: Pull = Effect.suspend(() => {
+      const lost = begun ? undefined : cutShort(response)
       begun = true
-      return pull
+      return lost === undefined ? pull : Effect.fail(Option.some(lost))
     })
     return new HeldResponse(response, headers, arrivedAt, parts, {
       pull: idleLimited(response, watched, idleMillis),
@@ -101,7 +106,7 @@ export const hold = (
   if (limit <= 0) {
     return Effect.map(pulling, (pull) => handOver([], pull, false))
   }
-  const first = firstParts(response, keptBy(response).source, limit)
+  const first = firstParts(response, limit)
   return first === undefined
     ? Effect.flatMap(
       pulling,

@@ -66,13 +66,22 @@ export const halvesOf = <E, R>(client: HttpClient.HttpClient.With<E, R>): Halves
 }
 
 /**
+ * What a transport answered with, or what holds the body of that.
+ *
+ * @internal
+ */
+export interface Source {
+  readonly body?: unknown
+}
+
+/**
  * What a response of the platform keeps of its transport, and of whoever read its body.
  *
  * @internal
  */
 export interface Kept {
-  readonly source?: { readonly body?: unknown }
-  readonly arrayBufferBody?: unknown
+  readonly source?: Source
+  arrayBufferBody?: unknown
   readonly textBody?: unknown
   readonly textEffect?: unknown
 }
@@ -82,6 +91,17 @@ export const keptBy = (response: Response): Kept => {
   const { original = response } = response as { readonly original?: object }
   return original as Kept
 }
+
+/**
+ * What the transport itself has of this body. `undefined` where something stands before it, and must be asked: a response that is held,
+ * one that aborts the exchange of a redirect when its reader leaves, one that somebody wrapped to change what is read.
+ *
+ * @internal
+ */
+export const sourceOf = (response: Response): Source | undefined =>
+  Object.hasOwn(response, "source") && !Object.hasOwn(response, "stream") && !Object.hasOwn(response, "arrayBuffer")
+    ? (response as Kept).source
+    : undefined
 
 /**
  * A body that was read inside the client, by a `tap` that logs it, cannot be read a second time: transports keep what was read, each
@@ -113,23 +133,30 @@ const isUnread = (value: unknown): value is Readable =>
 
 /**
  * All bytes of the body, asked of the transport itself where it is known: `arrayBuffer` of a response makes a value that is read once and
- * kept, for which the platform runs a fiber of its own. That costs a quarter of a short request, and we keep the bytes anyway.
+ * kept, for which the platform runs a fiber of its own. That costs a quarter of a short request. The bytes are put where it keeps them: a
+ * client may give the same response to several calls.
  *
  * @internal
  */
 export const readAll = (response: Response): Effect.Effect<Uint8Array, HttpClientError.ResponseError> => {
-  const { source } = keptBy(response)
+  const source = sourceOf(response)
   const readable = isUnread(source?.body) ? source.body : isUnread(source) ? source : undefined
-  return readable === undefined
-    ? Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
-    : Effect.map(
-      Effect.tryPromise({
-        try: () => readable.arrayBuffer(),
-        catch: (cause) =>
-          new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", cause })
-      }),
-      (buffer) => new Uint8Array(buffer)
-    )
+  if (readable === undefined) {
+    return Effect.map(response.arrayBuffer, (buffer) => new Uint8Array(buffer))
+  }
+  const failed = (cause: unknown) =>
+    new HttpClientError.ResponseError({ request: response.request, response, reason: "Decode", cause })
+  return Effect.map(
+    Effect.tryPromise({
+      try: () => {
+        const bytes = readable.arrayBuffer()
+        keptBy(response).arrayBufferBody = Effect.tryPromise({ try: () => bytes, catch: failed })
+        return bytes
+      },
+      catch: failed
+    }),
+    (buffer) => new Uint8Array(buffer)
+  )
 }
 
 /** Why a transport gives up what an attempt left open. One for all: nobody hears it, and to make one captures a stack. */
@@ -146,7 +173,7 @@ export class Connection implements Controller {
   private readonly controller = new AbortController()
   /** How many exchanges asked for the signal. */
   private exchanges = 0
-  /** The answer is of an exchange that has a controller of its own, as the one behind a redirect has. */
+  /** The answer may be of an exchange that has a controller of its own, as the one behind a redirect has. */
   private elsewhere = false
   private readonly request: Request
   /** The scope around the whole call, if somebody put `HttpClient.withScope` over the policy. */
@@ -188,9 +215,9 @@ export class Connection implements Controller {
     }
   }
 
-  /** This answer will be held. The platform wraps those whose exchange is not ours. */
+  /** This answer will be held. The platform wraps those whose exchange is not ours, and others may wrap them again. */
   answered(response: Response): void {
-    this.elsewhere = keptBy(response) !== response
+    this.elsewhere = sourceOf(response) === undefined
   }
 
   /**

@@ -106,6 +106,76 @@ for (const [transport, layer] of transports) {
         }
       })))
 
+    for (const headers of [{}, { "x-length": "yes" }]) {
+      const kind = "x-length" in headers ? "known" : "unknown"
+      const begin = (response: Http.ServerResponse) => {
+        if (response.req.headers["x-length"] !== undefined) {
+          response.setHeader("content-length", 2_000)
+        }
+        response.write("x".repeat(1_000))
+      }
+
+      it.live(`a limit that rings in a body of ${kind} length behind a redirect ends the connection`, () =>
+        on(Effect.gen(function*() {
+          const { server, state } = yield* serveOpen((response) => {
+            if (response.req.url === "/moved") {
+              response.writeHead(302, { location: "/", "content-length": "0" })
+              response.end()
+            } else {
+              begin(response)
+            }
+          })
+          const client = HttpResilience.withPolicy(
+            HttpClient.followRedirects(yield* HttpClient.HttpClient),
+            Timeout.make("300 millis")
+          )
+          const exit = yield* Effect.exit(client.get(`${server.url}/moved`, { headers }))
+          assert.isTrue(Exit.isFailure(exit))
+          yield* eventually(() => state.open === 0)
+        })))
+
+      for (const options of [{ bodyLimit: 10 }, { until: "headers" }] as const) {
+        it.live(`a body of ${kind} length that breaks off before it is read on is not whole: ${Object.keys(options)}`, () =>
+          on(Effect.gen(function*() {
+            const answers: Array<Http.ServerResponse> = []
+            const { server, state } = yield* serveOpen((response) => {
+              answers.push(response)
+              begin(response)
+            })
+            const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, patient, options)
+            const response = yield* client.get(server.url, { headers })
+            answers[0]!.destroy()
+            yield* eventually(() => state.open === 0)
+            // Nothing tells when the client has seen it: read sooner, the body fails as well.
+            yield* Effect.sleep("50 millis")
+            assert.strictEqual((yield* Effect.flip(response.text)).reason, "Decode")
+          })))
+      }
+
+      it.live(`a body of ${kind} length that breaks off while a tap inside the client is busy is asked for again`, () =>
+        on(Effect.gen(function*() {
+          const { server, state } = yield* serveOpen((response, index) => {
+            begin(response)
+            if (index === 0) {
+              setTimeout(() => response.destroy(), 5)
+            } else {
+              response.end("x".repeat(1_000))
+            }
+          })
+          const busy = HttpClient.tap(
+            yield* HttpClient.HttpClient,
+            () =>
+              server.seen.length > 1 ? Effect.void : Effect.zipRight(
+                eventually(() => state.open === 0),
+                Effect.sleep("50 millis")
+              )
+          )
+          const { text } = yield* HttpResilience.withPolicy(busy, patient).get(server.url, { headers })
+          assert.strictEqual((yield* text).length, 2_000)
+          assert.strictEqual(server.seen.length, 2)
+        })))
+    }
+
     it.live("readers at once of a body that is read on get the same, and so does a later one", () =>
       on(Effect.gen(function*() {
         const { server } = yield* serveOpen((response) => response.end("x".repeat(5_000)))

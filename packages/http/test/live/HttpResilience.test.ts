@@ -226,6 +226,27 @@ describe("the three transports", () => {
         assert.strictEqual(server.seen.length, 10)
       }).pipe(Effect.scoped, Effect.provide(layer)))
 
+    it.live(`${transport} loses nothing of a body under a policy around a policy`, () =>
+      Effect.gen(function*() {
+        const server = yield* serve((response, { headers }) => {
+          if (headers["x-length"] !== undefined) {
+            response.setHeader("content-length", 10)
+          }
+          response.write("01234", () => setImmediate(() => response.end("56789")))
+        })
+        const client = yield* plain
+        for (const headers of [{}, { "x-length": "yes" }]) {
+          for (const inside of [0, 3, 10, 1_000]) {
+            for (const outside of [0, 3, 7, 1_000]) {
+              const inner = HttpResilience.withPolicy(client, Timeout.make("20 seconds"), { bodyLimit: inside })
+              const outer = HttpResilience.withPolicy(inner, patient, { bodyLimit: outside })
+              const { text } = yield* outer.get(server.url, { headers })
+              assert.strictEqual(yield* text, "0123456789", `limits of ${inside} and ${outside}`)
+            }
+          }
+        }
+      }).pipe(Effect.scoped, Effect.provide(layer)))
+
     it.live(`${transport} tries again when a body of unknown length is cut before its end`, () =>
       Effect.gen(function*() {
         const server = yield* serve((response, _, index) => {
