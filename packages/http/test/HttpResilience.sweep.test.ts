@@ -1,4 +1,4 @@
-import { HttpClient, HttpClientResponse } from "@effect/platform"
+import { HttpClient, type HttpClientRequest, HttpClientResponse } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as Alarm from "@holdfast/core/Alarm"
 import * as OperationSweep from "@holdfast/testkit/OperationSweep"
@@ -13,25 +13,42 @@ interface Exchange {
   finished: boolean
 }
 
+/** A body of Effects only: with promises in it every run would have to wait for the event loop. */
+const ofEffects = (request: HttpClientRequest.HttpClientRequest, status: number, exchange: Exchange) =>
+  Object.defineProperty(HttpClientResponse.fromWeb(request, new Response(null, { status })), "stream", {
+    value: Stream.concat(
+      Stream.fromIterable([new Uint8Array(100), new Uint8Array(100)]).pipe(Stream.rechunk(1)),
+      Stream.execute(Effect.sync(() => {
+        exchange.finished = true
+      }))
+    )
+  })
+
+/** A body as `fetch` has it, in two parts of which the server does not say how long they are. */
+const ofTheWeb = (request: HttpClientRequest.HttpClientRequest, status: number, exchange: Exchange) => {
+  let parts = 0
+  const body = new ReadableStream({
+    pull: (controller) => {
+      if (parts++ < 2) {
+        controller.enqueue(new Uint8Array(100))
+      } else {
+        exchange.finished = true
+        controller.close()
+      }
+    }
+  }, { highWaterMark: 0 })
+  return HttpClientResponse.fromWeb(request, new Response(body, { status }))
+}
+
 /** A server that knows of every exchange how it ended. It answers in the order of the statuses, and with 200 from then on. */
-const makeWorld = (statuses: ReadonlyArray<number>) =>
+const makeWorld = (statuses: ReadonlyArray<number>, answer: typeof ofEffects) =>
   Effect.gen(function*() {
     const exchanges: Array<Exchange> = []
     const client = HttpClient.make((request, _url, signal) =>
       Effect.suspend(() => {
         const exchange: Exchange = { signal, finished: false }
         const status = statuses[exchanges.push(exchange) - 1] ?? 200
-        const response = HttpClientResponse.fromWeb(request, new Response(null, { status }))
-        // A body of Effects only: with promises in it every run would have to wait for the event loop.
-        Object.defineProperty(response, "stream", {
-          value: Stream.concat(
-            Stream.fromIterable([new Uint8Array(100), new Uint8Array(100)]).pipe(Stream.rechunk(1)),
-            Stream.execute(Effect.sync(() => {
-              exchange.finished = true
-            }))
-          )
-        })
-        return Effect.as(Effect.yieldNow(), response)
+        return Effect.as(Effect.yieldNow(), answer(request, status, exchange))
       })
     )
     return { client, exchanges, alarms: Alarm.of(yield* Effect.clock) }
@@ -62,6 +79,7 @@ interface Combinator {
   readonly interruptedOnly?: boolean
   /** The response is open when the caller gets it. */
   readonly handsOver?: boolean
+  readonly body?: typeof ofEffects
 }
 
 const under = (options: HttpResilience.Options) => (client: HttpClient.HttpClient) =>
@@ -75,6 +93,19 @@ const combinators: Readonly<Record<string, Combinator>> = {
     call: under({ bodyLimit: 50 }),
     handsOver: true,
     interruptedOnly: true
+  },
+  "withPolicy, until the body of a web stream": { call: under({}), body: ofTheWeb },
+  "withPolicy, beyond the limit of the body of a web stream": {
+    call: under({ bodyLimit: 50 }),
+    body: ofTheWeb,
+    handsOver: true,
+    interruptedOnly: true
+  },
+  "withPolicy, the error about the status of a web stream": {
+    call: (client) =>
+      Effect.flatMap(HttpResilience.withPolicy(HttpClient.filterStatusOk(client), policy).get(url), text),
+    body: ofTheWeb,
+    statuses: [503]
   },
   "withPolicy, with a limit for the headers": { call: under({ headersTimeout: "1 second" }) },
   "withPolicy, with a key, answered by 503 first": {
@@ -112,7 +143,9 @@ const combinators: Readonly<Record<string, Combinator>> = {
 }
 
 describe("every combinator of the client side", () => {
-  for (const [name, { call, handsOver, interruptedOnly, statuses = [] }] of Object.entries(combinators)) {
+  for (
+    const [name, { body = ofEffects, call, handsOver, interruptedOnly, statuses = [] }] of Object.entries(combinators)
+  ) {
     const sweep = (what: string, at: "interrupt" | typeof ring) => {
       it.live(
         `${name}: wherever it is ${what}, every exchange was read to its end or aborted, and no alarm is left`,
@@ -120,7 +153,7 @@ describe("every combinator of the client side", () => {
           Effect.gen(function*() {
             let lost = 0
             const report = yield* OperationSweep.run<World, string, unknown>({
-              make: () => makeWorld(statuses),
+              make: () => makeWorld(statuses, body),
               modes: ["inline"],
               at,
               body: ({ client }) => call(client).pipe(Effect.withTracerEnabled(false)),
