@@ -10,14 +10,13 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as Dependency from "@holdfast/core/Dependency"
 import { InvalidOptions } from "@holdfast/core/Options"
 import * as Policy from "@holdfast/core/Policy"
-import type { Step } from "@holdfast/core/Step"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type { Options } from "./HttpResilienceOptions.js"
-import { type Exchange, makeExchange } from "./internal/exchange.js"
+import { type Exchange, type Known, knownOf, makeExchange } from "./internal/exchange.js"
 import { halvesOf } from "./internal/transport.js"
 
 export {
@@ -106,7 +105,7 @@ export const withPolicy: {
   options: Options = {}
 ): HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2> => {
   checkPolicy("HttpResilience.withPolicy", policy)
-  const exchange = makeExchange("HttpResilience.withPolicy", options, policy.steps)
+  const exchange = makeExchange("HttpResilience.withPolicy", options, knownOf(policy.steps))
   return through(client, (request, send) => exchange.run(policy, request, send))
 })
 
@@ -169,8 +168,8 @@ export const withPolicyPer: {
   { capacity, idle, make, name, ...options }: PerOptions<E2, R2, RMake>
 ): Effect.Effect<HttpClient.HttpClient.With<E | E2 | HttpClientError.HttpClientError, R | R2>, never, RMake> =>
   Effect.suspend(() => {
-    // The steps of the policies are known when the first one is built; they are of one make.
-    const steps: Array<Step> = []
+    // The policies are of one make: what is known of one holds for the others.
+    const known: Known = { ...knownOf([]), keyed: true }
     const keyed = Policy.keyed({
       name,
       capacity,
@@ -178,11 +177,11 @@ export const withPolicyPer: {
       make: (authority) =>
         Effect.tap(make(authority), (policy) =>
           Effect.sync(() => {
-            steps.splice(0, steps.length, ...policy.steps)
+            known.limits = knownOf(policy.steps).limits
           }))
     })
     return Effect.map(keyed, (policy) => {
-      const exchange = makeExchange("HttpResilience.withPolicyPer", { key: "origin", ...options }, steps)
+      const exchange = makeExchange("HttpResilience.withPolicyPer", options, known)
       return through(client, (request, send) => exchange.run(policy, request, send))
     })
   }))
@@ -253,7 +252,7 @@ export const withDependency: {
   const exchangeOf = (policy: Policy.Policy<any, any>): Exchange => {
     let exchange = exchanges.get(policy)
     if (exchange === undefined) {
-      exchange = makeExchange("HttpResilience.withDependency", options, policy.steps)
+      exchange = makeExchange("HttpResilience.withDependency", options, knownOf(policy.steps))
       exchanges.set(policy, exchange)
     }
     return exchange

@@ -15,7 +15,6 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -51,7 +50,6 @@ interface Limits {
   readonly any: boolean
 }
 
-/** What the limits among the steps say. The steps of a keyed policy are known later: they are looked at for every call. */
 const limitsOf = (steps: ReadonlyArray<Step>): Limits => {
   let attempt = Infinity
   let any = false
@@ -65,6 +63,22 @@ const limitsOf = (steps: ReadonlyArray<Step>): Limits => {
   }
   return { attempt, any }
 }
+
+/**
+ * What the steps of a policy say to an exchange. Those of one policy of many by key are known when the first is built.
+ *
+ * @internal
+ */
+export interface Known {
+  readonly keyed: boolean
+  limits: Limits
+}
+
+/** @internal */
+export const knownOf = (steps: ReadonlyArray<Step>): Known => ({
+  keyed: steps.some(({ kind }) => kind === "Keyed"),
+  limits: limitsOf(steps)
+})
 
 const guarded: guard.Guard = { policy: true, timeout: false }
 const timed: guard.Guard = { policy: true, timeout: true }
@@ -95,8 +109,8 @@ const watched = (request: Request, oneShot: OneShot): Request => {
   )
 }
 
-/** Reads the options once; the steps tell limits that the options leave open. */
-export const makeExchange = (owner: string, options: Options, steps: ReadonlyArray<Step>): Exchange => {
+/** Reads the options once; the steps of the policy tell limits that the options leave open. */
+export const makeExchange = (owner: string, options: Options, known: Known): Exchange => {
   check(owner, options)
   const { facts: factsOf, headers, idempotencyKey, key, operation, until } = options
   const keyOptions: IdempotencyKey.Options = typeof idempotencyKey === "object" ? idempotencyKey : {}
@@ -110,7 +124,9 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
   const classifyWithKey = keyOptions.retryConflict !== true || options.classify !== undefined
     ? classify
     : HttpFailure.make({ longestRetryAfter, statuses: { 409: "Overloaded", ...statuses } })
-  const isKeyed = (): boolean => key === "origin" || steps.some(({ kind }) => kind === "Keyed")
+  const keyOf = typeof key === "function" ? key : key === "origin" || known.keyed ? originOf : undefined
+  const idleTimeout = options.idleTimeout === undefined ? undefined : Duration.toMillis(options.idleTimeout)
+  const defaultIdleTimeout = Duration.toMillis(defaults.idleTimeout)
 
   const facts = (request: Request, oneShot: OneShot | undefined): Call.Facts => {
     const given = factsOf?.(request)
@@ -119,7 +135,7 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     const base = given?.classify ?? (hasKey ? classifyWithKey : classify)
     return {
       operation: operation?.(request),
-      key: typeof key === "function" ? key(request) : isKeyed() ? originOf(request) : undefined,
+      key: keyOf?.(request),
       ...given,
       repeatable: mayRepeat && oneShot === undefined,
       classify: oneShot === undefined ? base : onceBegun(base, oneShot),
@@ -148,13 +164,6 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
         cause: Object.assign(new Error("headers timeout"), { code: "UND_ERR_HEADERS_TIMEOUT" })
       }))
 
-  const idleMillisOf = ({ attempt }: Limits): number =>
-    options.idleTimeout !== undefined
-      ? Duration.toMillis(options.idleTimeout)
-      : attempt < Infinity
-      ? attempt
-      : Duration.toMillis(defaults.idleTimeout)
-
   /** `origin` is the request as the caller made it, `given` the one that every attempt sends a copy of. */
   const attempt = <E, R>(
     origin: Request,
@@ -166,10 +175,10 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
     Effect.uninterruptibleMask((restore) => {
       const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
       const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-      const limits = limitsOf(steps)
+      const { limits } = known
+      const idleMillis = idleTimeout ?? (limits.attempt < Infinity ? limits.attempt : defaultIdleTimeout)
       const request = outgoing(given, call, Math.min(limits.attempt, Deadline.unsafeRemaining(fiber)))
       const connection = new Connection(request, origin)
-      const idleMillis = idleMillisOf(limits)
       const sent = guard.within(
         limited(send(request), request),
         limits.any || call.deadline !== undefined ? timed : guarded
@@ -222,14 +231,24 @@ export const makeExchange = (owner: string, options: Options, steps: ReadonlyArr
         // Open responses of this call. One that does not become its end, since a limit rang or the caller left while it was handed over,
         // would keep its connection until it is collected as garbage.
         const handedOver: Array<HeldResponse> = []
-        return Effect.onExit(
-          policy.run((call) => attempt(given, watchedRequest, call, send, handedOver), facts(request, oneShot)),
-          (exit) =>
-            handedOver.length === 0 ? Effect.void : Effect.forEach(
-              handedOver,
-              (response) => Exit.isSuccess(exit) && exit.value === response ? Effect.void : response.released,
-              { discard: true }
-            )
+        const others = (kept: unknown): Effect.Effect<void> =>
+          Effect.forEach(handedOver, (response) => response === kept ? Effect.void : response.released, {
+            discard: true
+          })
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.matchCauseEffect(
+            restore(
+              policy.run((call) => attempt(given, watchedRequest, call, send, handedOver), facts(request, oneShot))
+            ),
+            {
+              onFailure: (cause) =>
+                handedOver.length === 0
+                  ? Effect.failCause(cause)
+                  : Effect.zipRight(others(undefined), Effect.failCause(cause)),
+              onSuccess: (response) =>
+                handedOver.length === 0 ? Effect.succeed(response) : Effect.as(others(response), response)
+            }
+          )
         )
       }
       return createsKeys ? Effect.flatMap(IdempotencyKey.ensure(given, keyOptions), begin) : begin(given)

@@ -140,6 +140,11 @@ class Service {
   }
 }
 
+interface Place {
+  readonly service: Service
+  readonly endpoint: Endpoint
+}
+
 /**
  * The name under which a piece of a dependency is known: `payments` for `payments.circuitBreaker`, `payments.charge` for a breaker that an
  * operation has for itself; a piece with a name of its own has that of its dependency.
@@ -159,6 +164,9 @@ export class Recorder {
   /** By the names of breakers and bulkheads. */
   private readonly pieces: Vocabulary<Vocabulary<Service>>
   private most = 0
+  private lastDependency: string | undefined = undefined
+  private lastOperation: string | undefined = undefined
+  private lastPlace: Place | undefined = undefined
 
   constructor() {
     const most = () => this.most
@@ -189,23 +197,24 @@ export class Recorder {
     switch (event._tag) {
       case "AttemptEnded": {
         const { call, duration, outcome } = event
-        if (own.has(call.dependency)) {
+        const place = this.placeOf(call)
+        if (place === undefined) {
           return
         }
-        const service = this.services.of(call.dependency)
-        service.endpoints.of(call.operation).attempt(outcome, secondsOf(duration))
+        place.endpoint.attempt(outcome, secondsOf(duration))
         if (call.attempt > 1) {
-          service.retry(call.attempt, outcome)
+          place.service.retry(call.attempt, outcome)
         }
         return
       }
       case "CallEnded": {
         const { attempts, call, outcome } = event
-        if (own.has(call.dependency)) {
+        const place = this.placeOf(call)
+        if (place === undefined) {
           return
         }
-        const service = this.services.of(call.dependency)
-        service.endpoints.of(call.operation).call(outcome.class)
+        const { endpoint, service } = place
+        endpoint.call(outcome.class)
         if (outcome.class === "Success") {
           service.succeeded()
         }
@@ -279,6 +288,20 @@ export class Recorder {
 
   private about(call: Call.Call): Service {
     return this.services.of(call.dependency)
+  }
+
+  /** Where the ends of a call are counted, and of its attempts before; `undefined` for a guard of the server's. */
+  private placeOf({ dependency, operation }: Call.Call): Place | undefined {
+    if (this.lastDependency !== dependency || this.lastOperation !== operation || this.lastPlace === undefined) {
+      if (own.has(dependency)) {
+        return undefined
+      }
+      const service = this.services.of(dependency)
+      this.lastDependency = dependency
+      this.lastOperation = operation
+      this.lastPlace = { service, endpoint: service.endpoints.of(operation) }
+    }
+    return this.lastPlace
   }
 
   private piece(dependency: string | undefined, piece: string): Service {
