@@ -33,6 +33,8 @@ export interface Group {
   /** One sentence that says what is compared. */
   readonly title: string
   readonly columns: ReadonlyArray<Column>
+  /** Takes so long, and comes out so evenly, that one process is enough. Default `false`. */
+  readonly once?: boolean
   /** Measures everything once, in this process. */
   readonly run: (settings: Settings) => Promise<Result>
 }

@@ -113,6 +113,7 @@ export const titleOf = (count: number): string => `${count.toLocaleString("en")}
 
 export const group: Group = {
   name: "flight",
+  once: true,
   title: "calls in flight: memory that each holds, timers alive, CPU per call from start to end",
   columns: [
     { key: "micros", title: "us", digits: 2 },

@@ -72,6 +72,7 @@ export const titleOf = (count: number): string => `${count.toLocaleString("en")}
 
 export const group: Group = {
   name: "queue",
+  once: true,
   title: `a bulkhead of ${places} places by the number of those who wait, CPU per call`,
   columns: [{ key: "micros", title: "us", digits: 2 }],
   run: async () => {
