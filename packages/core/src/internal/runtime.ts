@@ -277,9 +277,9 @@ export const putBackRefs = (fiber: AnyFiber, changed: FiberRefs.FiberRefs, befor
 export const putBackRef = <A>(fiber: AnyFiber, ref: FiberRef.FiberRef<A>, before: FiberRefs.FiberRefs): void => {
   const value = FiberRefs.get(before, ref)
   if (Option.isSome(value)) {
-    fiber.setFiberRef!(ref, value.value)
+    setFiberRef(fiber, ref, value.value)
   } else {
-    fiber.unsafeDeleteFiberRef!(ref)
+    deleteFiberRef(fiber, ref)
   }
 }
 

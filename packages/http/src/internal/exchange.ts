@@ -23,7 +23,7 @@ import { check, defaults, type Options } from "../HttpResilienceOptions.js"
 import * as IdempotencyKey from "../IdempotencyKey.js"
 import * as guard from "./guard.js"
 import { HeldResponse } from "./heldResponse.js"
-import { hold, keep } from "./hold.js"
+import { hold, keep, type Reading } from "./hold.js"
 import { Connection } from "./transport.js"
 import { within } from "./within.js"
 
@@ -179,13 +179,14 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
       const idleMillis = idleTimeout ?? (limits.attempt < Infinity ? limits.attempt : defaultIdleTimeout)
       const request = outgoing(given, call, Math.min(limits.attempt, Deadline.unsafeRemaining(fiber)))
       const connection = new Connection(request, origin)
+      const reading = (upTo: number): Reading => ({ upTo, idleMillis, arrivedAt: clock.unsafeCurrentTimeMillis() })
       const sent = guard.within(
         limited(send(request), request),
         limits.any || call.deadline !== undefined ? timed : guarded
       )
       const held = Effect.flatMap(sent, (response) => {
         connection.answered(response)
-        return hold(response, connection, { upTo: bodyLimit, idleMillis, arrivedAt: clock.unsafeCurrentTimeMillis() })
+        return hold(response, connection, reading(bodyLimit))
       })
       const giveUp = (cause: Cause.Cause<E | HttpClientError.HttpClientError>) => {
         connection.sent()
@@ -198,11 +199,7 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
             const error = statusError(cause)
             return error === undefined ? giveUp(cause) : Effect.matchCauseEffect(
               // The error keeps its response: the body is read now, since the connection is given up with the attempt.
-              restore(keep(error.response, connection, {
-                upTo: options.bodyLimit ?? defaults.bodyLimit,
-                idleMillis,
-                arrivedAt: clock.unsafeCurrentTimeMillis()
-              })),
+              restore(keep(error.response, connection, reading(options.bodyLimit ?? defaults.bodyLimit))),
               {
                 onFailure: giveUp,
                 onSuccess: (response) => giveUp(Cause.fail(withResponse(error, response)))
@@ -212,7 +209,7 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
           onSuccess: (response) => {
             connection.sent()
             if (response.complete) {
-              connection.settled(given.body._tag === "Stream" || given.body._tag === "Raw")
+              connection.settled(!IdempotencyKey.isReplayable(given.body))
             } else {
               handedOver.push(response)
             }

@@ -133,7 +133,7 @@ const isUnread = (value: unknown): value is Readable =>
 
 /**
  * All bytes of the body, asked of the transport itself where it is known: `arrayBuffer` of a response makes a value that is read once and
- * kept, for which the platform runs a fiber of its own. That costs a quarter of a short request. The bytes are put where it keeps them: a
+ * kept, for which the platform runs a fiber of its own. That costs a fifth of a short request. The bytes are put where it keeps them: a
  * client may give the same response to several calls.
  *
  * @internal
