@@ -9,6 +9,7 @@ import * as DefaultServices from "effect/DefaultServices"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
+import { ofProcess } from "./internal/asyncContext.js"
 
 /**
  * Something that wants to be rung at an instant. The queue keeps its place in the entry itself, so an entry is in one queue at
@@ -35,6 +36,8 @@ export interface TimeSource {
   readonly now: () => number
   /** Calls `wake` once after `millis`, unless called again or stopped before. At most one wake-up is outstanding. */
   readonly wakeAfter: (millis: number, wake: () => void) => void
+  /** The outstanding wake-up may never come, since the timers it was asked of have been taken away. */
+  readonly isLost: () => boolean
   /** Nothing waits any more: the wake-up must not keep the process alive. */
   readonly idle: () => void
   /** Something waits again. */
@@ -55,28 +58,52 @@ interface Timer {
   unref?(): void
 }
 
-const afterInput: (go: () => void) => void = (globalThis as any).setImmediate ?? ((go: () => void) => setTimeout(go, 0))
+/** The timers of the process as they are now: tests put others in their place for a while, and take those away again. */
+interface Timers {
+  readonly setTimeout: (task: () => void, millis: number) => Timer
+  readonly clearTimeout: (timer: Timer | undefined) => void
+  readonly setImmediate?: (task: () => void) => unknown
+}
+
+const timers = globalThis as unknown as Timers
 
 const liveSource = (): TimeSource => {
   let timer: Timer | undefined
+  /** Those by which the outstanding timer was set: no others can stop it, and it may never ring when they are gone. */
+  let setBy = timers.setTimeout
+  let stop = timers.clearTimeout
   return {
     now: () => performance.now(),
     wakeAfter(millis, wake) {
-      if (timer !== undefined) {
-        clearTimeout(timer as any)
+      if (setBy === timers.setTimeout) {
+        stop(timer)
+      } else {
+        timer?.unref?.()
+        setBy = timers.setTimeout
+        stop = timers.clearTimeout
       }
-      timer = setTimeout(() => {
-        timer = undefined
+      // No call's: the timer outlives the one for which it was set.
+      const set = timer = ofProcess.runInAsyncScope(setBy, undefined, () => {
+        if (timer === set) {
+          timer = undefined
+        }
         wake()
-      }, millis) as unknown as Timer
+      }, millis)
     },
+    isLost: () => setBy !== timers.setTimeout,
     idle: () => {
       timer?.unref?.()
     },
     busy: () => {
       timer?.ref?.()
     },
-    settle: afterInput
+    settle: (go) => {
+      if (timers.setImmediate === undefined) {
+        timers.setTimeout(go, 0)
+      } else {
+        timers.setImmediate(go)
+      }
+    }
   }
 }
 
@@ -86,13 +113,14 @@ const clockSource = (clock: Clock.Clock): TimeSource => {
     now: () => Number(clock.unsafeCurrentTimeNanos()) / 1_000_000,
     wakeAfter(millis, wake) {
       sleeping?.unsafeInterruptAsFork(FiberId.none)
-      const mine = Effect.runFork(Effect.flatMap(clock.sleep(Duration.millis(millis)), () =>
+      const sleep = Effect.flatMap(clock.sleep(Duration.millis(millis)), () =>
         Effect.sync(() => {
           sleeping = undefined
           wake()
-        })))
-      sleeping = mine
+        }))
+      sleeping = ofProcess.runInAsyncScope(() => Effect.runFork(sleep), undefined)
     },
+    isLost: () => false,
     idle: () => {},
     busy: () => {},
     settle: (go) => go()
@@ -136,6 +164,8 @@ export class Alarms {
     }
     if (at < this.armedFor) {
       this.arm(at, now)
+    } else if (this.source.isLost()) {
+      this.arm(this.heap[0]!.at, now)
     }
   }
 

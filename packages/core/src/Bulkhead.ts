@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit"
 import type * as Alarm from "./Alarm.js"
 import { BulkheadQueue, type Waiter } from "./BulkheadQueue.js"
 import * as Failure from "./Failure.js"
-import { type Gate, mustWait, type Passage } from "./internal/gate.js"
+import { admitted, type Gate, mustWait, type Passage } from "./internal/gate.js"
 import { Validation } from "./Options.js"
 import * as Step from "./Step.js"
 
@@ -135,7 +135,7 @@ class Waiting implements Waiter, Alarm.Entry {
     if (this.gate.queue.remove(this)) {
       this.gate.queue.reject()
       this.frame.now = this.frame.alarms.now()
-      this.frame.wake(this.gate.full(this.frame, this.reason))
+      this.frame.wake(() => this.gate.full(this.frame, this.reason))
     }
   }
 }
@@ -222,7 +222,7 @@ class BulkheadGate implements Gate {
   readonly grant = (waiting: Waiting): void => {
     waiting.granted = true
     waiting.frame.alarms.cancel(waiting)
-    waiting.frame.wake(Exit.void)
+    waiting.frame.wake(admitted)
   }
 
   full(frame: Passage, reason: BulkheadFull["reason"]): Exit.Exit<never, BulkheadFull> {

@@ -278,13 +278,16 @@ class Repetition implements Alarm.Entry, Sleeper {
   }
 
   ring(): void {
-    this.rise()
-    this.resume?.(this.atOnce)
+    this.end(this.atOnce)
   }
 
-  wake(exit: Exit.Exit<never, unknown>): void {
+  wake(end: () => Exit.Exit<never, unknown>): void {
+    this.end(end())
+  }
+
+  private end(next: AnyEffect): void {
     this.rise()
-    this.resume?.(exit)
+    this.passage.callState.within(this.resume!, undefined, next)
   }
 }
 

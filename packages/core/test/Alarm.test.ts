@@ -25,6 +25,7 @@ class FakeSource implements Alarm.TimeSource {
     this.wakeAt = this.present + millis
     this.wake = wake
   }
+  readonly isLost = (): boolean => false
   readonly idle = (): void => {
     this.idles++
   }

@@ -210,7 +210,7 @@ describe("a time limit", () => {
 
   /** A gate at which calls wait until the test wakes them. */
   const waitingRoom = () => {
-    const waiting: Array<{ wake: (exit: Exit.Exit<unknown, unknown>) => void }> = []
+    const waiting: Array<{ wake: (end: () => Exit.Exit<unknown, unknown>) => void }> = []
     const left = { count: 0 }
     const gate: Gate = {
       _tag: "Gate",
@@ -284,7 +284,7 @@ describe("a time limit", () => {
       yield* Effect.sleep(10)
       // First the turn, then the alarm, before the caller's fiber has run.
       yield* Effect.sync(() => {
-        waiting[0]!.wake(Exit.void)
+        waiting[0]!.wake(() => Exit.void)
         const entry = (Alarm.of(clock) as unknown as { readonly heap: ReadonlyArray<Alarm.Entry> }).heap[0]!
         Alarm.of(clock).cancel(entry)
         entry.ring(0)

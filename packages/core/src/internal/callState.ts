@@ -6,6 +6,7 @@ import type * as HashSet from "effect/HashSet"
 import type * as Call from "../Call.js"
 import type * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
+import { type AsyncContext, capture } from "./asyncContext.js"
 
 /**
  * Whoever waits within a call: a frame at a gate, or a retry in its backoff.
@@ -15,7 +16,7 @@ import * as ResilienceEvent from "../ResilienceEvent.js"
 export interface Sleeper {
   /** The innermost passage around the wait. */
   readonly passage: unknown
-  wake(exit: Exit.Exit<never, unknown>): void
+  wake(end: () => Exit.Exit<never, unknown>): void
 }
 
 /**
@@ -51,6 +52,8 @@ export class CallState {
   inner: Call.Call | undefined = undefined
   /** The call as it was described last: most events of one call are about the same attempt. */
   described: Call.Call | undefined = undefined
+  /** The async context of the call, from its first limit or wait on. */
+  private context: AsyncContext | undefined = undefined
   /** A classifier threw: it is reported once per call. */
   classifierThrew = false
   /** A listener threw: it is logged once per call. */
@@ -61,8 +64,26 @@ export class CallState {
     this.listeners = listeners
   }
 
+  /** From here on something outside the caller's fiber may make the call go on: the context in which it has to is this one. */
+  keepContext(): AsyncContext {
+    return this.context ??= this.outer === undefined ? capture() : this.outer.callState.keepContext()
+  }
+
+  /** Runs code on behalf of the call, in a step that belongs to a timer or to another call. Only once the context is kept. */
+  within<This, A>(f: (this: This, arg: A) => void, thisArg: This, arg: A): void {
+    this.context!.runInAsyncScope(f, thisArg, arg)
+  }
+
+  /** The call is over. */
+  releaseContext(): void {
+    if (this.outer === undefined) {
+      this.context?.emitDestroy()
+    }
+  }
+
   /** Somebody waits within this call, and within those around it. */
   sleeps(sleeper: Sleeper): void {
+    this.keepContext()
     this.sleepers ??= []
     this.sleepers.push(sleeper)
     this.outer?.callState.sleeps(sleeper)

@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import * as Alarm from "../Alarm.js"
 import * as Deadline from "../Deadline.js"
 import * as Failure from "../Failure.js"
+import { capture } from "./asyncContext.js"
 
 /**
  * The answer of a deferral queue: accepted, not done yet.
@@ -103,6 +104,9 @@ class Wait implements Alarm.Entry {
   place = -1
   private readonly resume: (effect: Effect.Effect<void>) => void
   private readonly alarms: Alarm.Alarms
+  /** The worker's own: a job is offered by a call whose context must not go on in it. */
+  private readonly context = capture()
+  private over = false
   constructor(alarms: Alarm.Alarms, at: number, resume: (effect: Effect.Effect<void>) => void) {
     this.alarms = alarms
     this.resume = resume
@@ -111,11 +115,17 @@ class Wait implements Alarm.Entry {
     }
   }
   ring(): void {
-    this.end()
-    this.resume(Effect.void)
+    if (!this.over) {
+      this.context.runInAsyncScope(this.resume, undefined, Effect.void)
+      this.end()
+    }
   }
   end(): void {
-    this.alarms.cancel(this)
+    if (!this.over) {
+      this.over = true
+      this.alarms.cancel(this)
+      this.context.emitDestroy()
+    }
   }
 }
 

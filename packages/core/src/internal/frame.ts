@@ -169,13 +169,15 @@ export class Frame extends LimitedPassage implements Sleeper {
     return this.over(wait)
   }
 
-  /** Ends the wait at a gate: with a success the call goes on, with a failure it ends. */
-  wake(exit: Exit.Exit<unknown, unknown>): void {
-    if (this.phase !== waitingAtGate || this.woken !== undefined) {
-      return
+  wake(end: () => Exit.Exit<unknown, unknown>): void {
+    if (this.phase === waitingAtGate && this.woken === undefined) {
+      this.callState.within(this.wakeWith, this, end)
     }
-    this.woken = exit
-    this.resume?.(exit)
+  }
+
+  private wakeWith(end: () => Exit.Exit<unknown, unknown>): void {
+    this.woken = end()
+    this.resume?.(this.woken)
   }
 
   private waitEnded(): void {
@@ -350,6 +352,9 @@ export class Frame extends LimitedPassage implements Sleeper {
     }
     if (observed) {
       this.tellEnd()
+    }
+    if (this.parent === undefined) {
+      this.callState.releaseContext()
     }
     return this.epilogue === undefined
       ? this.handOver(this.exit, read || reads)

@@ -55,8 +55,11 @@ export interface Passage {
 
   /** Sets the alarm of the region; `false` when no time is left at all. */
   limit(slot: number, millis: number, total: boolean): boolean
-  /** Ends the wait at a gate: with a success the call goes on, with a failure it ends. */
-  wake(exit: Exit.Exit<unknown, unknown>): void
+  /**
+   * Ends the wait at a gate: with a success the call goes on, with a failure it ends. `end` is called at once, in the async context of the
+   * call, and not at all if the wait is over.
+   */
+  wake(end: () => Exit.Exit<unknown, unknown>): void
   /** The outcome of the end for a gate that keeps a record of the dependency. */
   record(slot: number, classify: Failure.Classify): Outcome.Outcome
   /** Was the protected effect started within this passage? */
@@ -147,6 +150,13 @@ export interface Repeater {
   /** Only for a piece that classifies: listeners are told of the ends inside it as it sees them. */
   readonly classify?: Failure.Classify
 }
+
+/**
+ * Ends a wait at a gate with admission.
+ *
+ * @internal
+ */
+export const admitted = (): Exit.Exit<void> => Exit.void
 
 /**
  * What runs between two attempts answers with it when there is to be no other.

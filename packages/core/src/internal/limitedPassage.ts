@@ -91,24 +91,30 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
     }
     this.limitSlot = slot
     state.limited = true
+    state.keepContext()
     this.alarms.schedule(this, at, this.now)
     return true
   }
 
   ring(late: number): void {
+    this.callState.within(this.fire, this, late)
+  }
+
+  private fire(late: number): void {
     if (this.phase === leaving || (this.shared > 0 && stopping.endsFromOutside(this.fiber, this.shared))) {
       return
     }
     this.rang = late
+    const expired = () => this.expired()
     if (this.phase === waitingAtGate) {
-      this.wake(this.expired())
+      this.wake(expired)
       return
     }
     const { sleepers } = this.callState
     if (sleepers !== undefined) {
       // Whoever is woken leaves the list.
       for (const sleeper of sleepers.filter(({ passage }) => this.isAround(passage))) {
-        sleeper.wake(this.expired())
+        sleeper.wake(expired)
       }
     }
     if (this.shared > 0) {

@@ -99,7 +99,7 @@ export abstract class CallPassage extends Matched implements Passage {
 
   abstract limit(slot: number, millis: number, total: boolean): boolean
   abstract restore(effect: AnyEffect): AnyEffect
-  abstract wake(exit: Exit.Exit<unknown, unknown>): void
+  abstract wake(end: () => Exit.Exit<unknown, unknown>): void
 
   /** The passage around this one: in this policy, or in the one that keeps it by key. */
   private get around(): CallPassage | undefined {

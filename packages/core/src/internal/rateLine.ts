@@ -4,7 +4,7 @@
 import * as Exit from "effect/Exit"
 import type * as Alarm from "../Alarm.js"
 import type { KeyedTokenBuckets, TokenBucket } from "../TokenBucket.js"
-import type { Passage } from "./gate.js"
+import { admitted, type Passage } from "./gate.js"
 
 /**
  * One rate with its buckets.
@@ -131,7 +131,7 @@ export class Line implements Alarm.Entry {
       this.drop(ticket)
       ticket.state = "gone"
       ticket.frame.now = now
-      ticket.frame.wake(this.gate.refuse(ticket.frame, this.tier, this.key, Infinity) ?? Exit.void)
+      ticket.frame.wake(() => this.gate.refuse(ticket.frame, this.tier, this.key, Infinity) ?? Exit.void)
     }
     this.refresh(now)
   }
@@ -151,7 +151,7 @@ export class Line implements Alarm.Entry {
       this.drop(ticket)
       ticket.state = "granted"
       this.gate.waited++
-      ticket.frame.wake(Exit.void)
+      ticket.frame.wake(admitted)
     }
     this.arm(instant, now)
   }
