@@ -6,7 +6,7 @@ import { group as attempts } from "./groups/attempts.js"
 import { group as callers } from "./groups/callers.js"
 import { group as flight } from "./groups/flight.js"
 import { group as gates } from "./groups/gates.js"
-import { group as guard } from "./groups/guard.js"
+import { group as guard, stores } from "./groups/guard.js"
 import { group as http } from "./groups/http.js"
 import { group as keys } from "./groups/keys.js"
 import { group as parts } from "./groups/parts.js"
@@ -29,5 +29,6 @@ export const groups: ReadonlyArray<Group> = [
   flight,
   queue,
   http,
-  guard
+  guard,
+  stores
 ]

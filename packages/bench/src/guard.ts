@@ -7,7 +7,7 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { figure, type Figures, type Result, type Settings } from "./Group.js"
-import { group } from "./groups/guard.js"
+import { group, stores } from "./groups/guard.js"
 import { runOnce } from "./process.js"
 import { asText } from "./report.js"
 import { median } from "./statistics.js"
@@ -29,13 +29,16 @@ type Measured = Readonly<Record<Kind, Figures>>
 const rounded = (value: number, digits: number): number => Number(value.toFixed(digits))
 
 /** The last part of a title says in which style a contender runs; the unit is the one of the same style. */
-const unitOf = (title: string): string => title.endsWith("asynchronous") ? "onExit, asynchronous" : "onExit"
+const unitOf = (title: string): string => {
+  const style = ["asynchronous", "two stores"].find((one) => title.endsWith(one))
+  return style === undefined ? "onExit" : `onExit, ${style}`
+}
 
-const read = (result: Result): Measured => {
-  const micros = (title: string) => figure(result, group.name, title, "micros")
-  const titles = Object.keys(result[group.name]!)
+const read = (result: Result, name: string): Measured => {
+  const micros = (title: string) => figure(result, name, title, "micros")
+  const titles = Object.keys(result[name]!)
   return {
-    bytes: Object.fromEntries(titles.map((title) => [title, figure(result, group.name, title, "bytes")])),
+    bytes: Object.fromEntries(titles.map((title) => [title, figure(result, name, title, "bytes")])),
     time: Object.fromEntries(titles.map((title) => [title, micros(title) / micros(unitOf(title))]))
   }
 }
@@ -50,7 +53,9 @@ const { values: options } = parseArgs({ options: { update: { type: "boolean", de
 
 const measured: Array<Measured> = []
 const measureOnce = async (): Promise<void> => {
-  measured.push(read(await runOnce(group.name, settings)))
+  const plain = read(await runOnce(group.name, settings), group.name)
+  const inStores = read(await runOnce(stores.name, settings), stores.name)
+  measured.push({ bytes: { ...plain.bytes, ...inStores.bytes }, time: { ...plain.time, ...inStores.time } })
 }
 const now = (kind: Kind, title: string): number => median(measured.map((one) => one[kind][title]!))
 

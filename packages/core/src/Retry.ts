@@ -16,7 +16,7 @@ import * as ScheduleIntervals from "effect/ScheduleIntervals"
 import type * as Alarm from "./Alarm.js"
 import * as Backoff from "./Backoff.js"
 import * as Failure from "./Failure.js"
-import type { Sleeper } from "./internal/callState.js"
+import { classifier, type Sleeper } from "./internal/callState.js"
 import { endStands, type Passage, type Repeater } from "./internal/gate.js"
 import type { AnyEffect } from "./internal/runtime.js"
 import { Validation } from "./Options.js"
@@ -126,8 +126,7 @@ class RetryRepeater implements Repeater {
       again = this.when(outcome, exit)
     } catch (defect) {
       // A classifier that throws has been reported already where the end of the attempt was told.
-      if (outcome !== undefined || !root.classifierThrew) {
-        root.classifierThrew ||= outcome === undefined
+      if (outcome !== undefined || root.threw(classifier)) {
         frame.fault(this.step.policy, defect)
       }
       return undefined

@@ -79,14 +79,68 @@ describe("a time limit", () => {
         const { exit, took } = yield* timed(Timeout.make(20)(Effect.uninterruptible(Effect.sleep(300))))
         timedOut(exit)
         assert.strictEqual(took, 300)
-        // The runtime itself drops that answer on the way out; only an uninterruptible caller's can be seen.
-        seen.events.length = 0
         const second = yield* timed(Effect.uninterruptible(Timeout.make(20)(Effect.sleep(300))))
         timedOut(second.exit)
         assert.strictEqual(second.took, 300)
-        assert.deepStrictEqual(seen.of("TimeoutFired").map((event) => event.late), [true])
+        assert.deepStrictEqual(seen.of("TimeoutFired").map((event) => event.late), [true, true])
       })
   )
+
+  const lateOf: ReadonlyArray<readonly [string, boolean, Effect.Effect<unknown, unknown>]> = [
+    ["an uninterruptible effect that succeeds", true, Effect.uninterruptible(Effect.sleep(50))],
+    [
+      "a last part that succeeds",
+      true,
+      Effect.zipRight(Effect.void, Effect.uninterruptible(Effect.sleep(50)))
+    ],
+    [
+      "a part that succeeds before others would begin",
+      true,
+      Effect.zipRight(Effect.uninterruptible(Effect.sleep(50)), Effect.never)
+    ],
+    ["a mask that restores nothing", true, Effect.uninterruptibleMask(() => Effect.sleep(50))],
+    ["one within a policy within the effect", true, Timeout.make("1 second")(Effect.uninterruptible(Effect.sleep(50)))],
+    ["a finalizer after a success", true, Effect.ensuring(Effect.succeed("done"), Effect.sleep(50))],
+    ["a finalizer after a failure", false, Effect.ensuring(Effect.fail("failed"), Effect.sleep(50))],
+    ["a finalizer after the alarm", false, Effect.ensuring(Effect.never, Effect.sleep(50))],
+    ["one that fails", false, Effect.uninterruptible(Effect.zipRight(Effect.sleep(50), Effect.fail("failed")))],
+    ["one that dies", false, Effect.uninterruptible(Effect.zipRight(Effect.sleep(50), Effect.die("died")))],
+    ["one that can be interrupted", false, Effect.sleep(50)],
+    [
+      "one that has its uninterruptible part behind it",
+      false,
+      Effect.zipRight(Effect.uninterruptible(Effect.void), Effect.sleep(50))
+    ]
+  ]
+
+  for (const [name, late, body] of lateOf) {
+    for (const way of ["the caller's own fiber", "a child"]) {
+      virtual(`the event says ${late ? "" : "not "}that the call succeeded late: ${name}, in ${way}`, (seen) => {
+        const limits = Step.policy<Timeout.TimedOut>([
+          ...Step.partsOf(Timeout.make(400, { scope: "total" })),
+          ...Step.partsOf(Timeout.make(20))
+        ])
+        const call = Effect.exit(limits(body))
+        return Effect.gen(function*() {
+          timedOut(
+            yield* (way === "a child"
+              // A fiber that has a child of its own is not interrupted by a limit.
+              ? Effect.scoped(Effect.zipRight(Effect.fork(Effect.never), call))
+              : call)
+          )
+          assert.deepStrictEqual(seen.of("TimeoutFired").map((event) => event.late), [late])
+        })
+      })
+    }
+  }
+
+  virtual("of two limits that end at one instant the outer one tells, once", (seen) =>
+    Effect.gen(function*() {
+      const limits = compose(Timeout.make(50, { scope: "total" }), Retry.make({ maxRetries: 2 }), Timeout.make(50))
+      const error = timedOut(yield* Effect.exit(limits(Effect.never)))
+      assert.strictEqual(error.scope, "total")
+      assert.deepStrictEqual(seen.of("TimeoutFired").map(({ scope }) => scope), ["total"])
+    }))
 
   virtual(
     "D01: does not wait for it when it is to be disconnected, not even for an uninterruptible caller",

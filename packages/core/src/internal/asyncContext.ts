@@ -10,7 +10,11 @@
  */
 export interface AsyncContext {
   /** Calls `f` in this context, and puts the present one back when it returns. */
-  runInAsyncScope<This, Args extends ReadonlyArray<any>, A>(f: (this: This, ...args: Args) => A, thisArg: This, ...args: Args): A
+  runInAsyncScope<This, Args extends ReadonlyArray<any>, A>(
+    f: (this: This, ...args: Args) => A,
+    thisArg: This,
+    ...args: Args
+  ): A
   /** The context is not needed any more: for tools that count what is open. */
   emitDestroy(): unknown
 }

@@ -52,7 +52,10 @@ export class BreakerGate implements Gate {
   private dryRun: boolean
   private described: Record<string, unknown>
   private readonly warned = new Set<string>()
-  /** The frame whose random source is drawn from; set before every call of the machine, so that no closure is built per call. */
+  /**
+   * The frame whose random source is drawn from; set for every call of the machine, so that no closure is built per call, and no longer: a
+   * policy may outlive its last call by far.
+   */
   private present: Passage | undefined = undefined
   private readonly draw = (): number => this.present!.draw()
 
@@ -99,6 +102,7 @@ export class BreakerGate implements Gate {
     const before = machine.state
     this.present = frame
     const ticket = machine.enter(frame.now, this.draw)
+    this.present = undefined
     if (machine.state !== before) {
       this.changed(before, frame)
     }
@@ -121,7 +125,6 @@ export class BreakerGate implements Gate {
     const machine = this.machine
     const ticket = frame.slots[slot] as number
     const before = machine.state
-    this.present = frame
     const outcome = frame.record(slot, this.classify)
     let verdict = Outcome.table[outcome.class].circuitBreaker
     // Whether a value is a failure is for the classifier to say, and an interruption says nothing, however wide a `when` is.
@@ -135,7 +138,10 @@ export class BreakerGate implements Gate {
     }
     const duration = frame.now - frame.admitted
     const asked = outcome.retryAfter === undefined ? undefined : Duration.toMillis(outcome.retryAfter)
-    if (!machine.record(ticket, verdict, duration, frame.now, this.draw, asked) && frame.callState.observed) {
+    this.present = frame
+    const counted = machine.record(ticket, verdict, duration, frame.now, this.draw, asked)
+    this.present = undefined
+    if (!counted && frame.callState.observed) {
       frame.tell({ _tag: "LateResult", at: frame.now, call: frame.describe(), breaker: this.step.policy, outcome })
     }
     if (machine.state !== before) {

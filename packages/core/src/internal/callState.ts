@@ -29,6 +29,10 @@ export interface Around {
   admittedAsProbe(): void
 }
 
+/** Pieces of the user's that may throw within a call. */
+export const classifier = 1
+export const listener = 2
+
 /** @internal */
 export class CallState {
   /** Attempts started so far. */
@@ -54,10 +58,8 @@ export class CallState {
   described: Call.Call | undefined = undefined
   /** The async context of the call, from its first limit or wait on. */
   private context: AsyncContext | undefined = undefined
-  /** A classifier threw: it is reported once per call. */
-  classifierThrew = false
-  /** A listener threw: it is logged once per call. */
-  listenerThrew = false
+  /** The pieces of the user's that threw in this call, as bits: one field, since every call has it. */
+  private thrown = 0
   readonly listeners: HashSet.HashSet<ResilienceEvent.Listener>
 
   constructor(listeners: HashSet.HashSet<ResilienceEvent.Listener>) {
@@ -72,6 +74,13 @@ export class CallState {
   /** Runs code on behalf of the call, in a step that belongs to a timer or to another call. Only once the context is kept. */
   within<This, A>(f: (this: This, arg: A) => void, thisArg: This, arg: A): void {
     this.context!.runInAsyncScope(f, thisArg, arg)
+  }
+
+  /** A piece threw. Answers whether that is to be reported: once per call and piece. */
+  threw(piece: typeof classifier | typeof listener): boolean {
+    const before = this.thrown
+    this.thrown |= piece
+    return this.thrown !== before
   }
 
   /** The call is over. */

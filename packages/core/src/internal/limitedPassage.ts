@@ -6,7 +6,6 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as FiberId from "effect/FiberId"
 import type * as FiberRefs from "effect/FiberRefs"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Alarm from "../Alarm.js"
@@ -48,8 +47,8 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
   protected child: stopping.Child | undefined = undefined
   /** Above 0 while the effect runs in the caller's own fiber under this limit. */
   private shared = 0
-  /** The id by which the fiber was interrupted; it must be taken back. */
-  private interruptor: FiberId.FiberId | undefined = undefined
+  /** How the fiber was interrupted; that must be taken back. */
+  private interruption: stopping.Interruption | undefined = undefined
   /** Where the caller's forks went before, if not to its fiber. */
   private forkScope: ReturnType<typeof keepForks> = undefined
   /** A total limit of this policy is nearer than what was inherited, and is told to the fiber. */
@@ -118,7 +117,11 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
       }
     }
     if (this.shared > 0) {
-      this.interruptor = stopping.interrupt(this.fiber, this.shared)
+      this.interruption = stopping.interrupt(
+        this.fiber,
+        this.shared,
+        (continuation) => continuation instanceof LimitedPassage && this.isAround(continuation)
+      )
     } else {
       this.child?.stop()
     }
@@ -182,8 +185,8 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
         putBackRef(this.fiber, Deadline.current, this.refs.before)
       }
     }
-    if (this.interruptor !== undefined) {
-      return Effect.as(stopping.takeBack(this.interruptor), exit)
+    if (this.interruption !== undefined) {
+      return Effect.as(stopping.takeBack(this.interruption.id), exit)
     }
     return exit._tag === "Failure" && stopping.mayLeaveChildren(this.fiber)
       ? Effect.as(stopping.interruptChildren, exit)
@@ -206,7 +209,9 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
         this.afterwards(Effect.annotateLogs(line, callFields(call)))
       }
     }
-    if (this.callState.observed) {
+    const outer = this.cutBy(this.limitSlot)
+    // Two limits that end at one instant cut one call: the outer one tells of it.
+    if (this.callState.observed && !(outer instanceof LimitedPassage && outer.at <= this.at)) {
       const error = (this.exit as Exit.Failure<never, any>).cause as Cause.Fail<any>
       this.tell({
         _tag: "TimeoutFired",
@@ -216,7 +221,8 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
         limit: error.error.limit,
         inherited: this.inherited,
         delay: Duration.millis(this.rang),
-        late: ended._tag === "Success"
+        late: ended._tag === "Success" || this.interruption?.passed?.success === true ||
+          this.child?.succeededLate === true
       })
     }
   }

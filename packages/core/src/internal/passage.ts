@@ -14,7 +14,7 @@ import * as Deadline from "../Deadline.js"
 import * as Failure from "../Failure.js"
 import * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
-import { CallState } from "./callState.js"
+import { CallState, classifier, listener } from "./callState.js"
 import type { Passage, Region } from "./gate.js"
 import { callFields } from "./log.js"
 import { type AnyEffect, type AnyFiber, Matched } from "./runtime.js"
@@ -150,8 +150,7 @@ export abstract class CallPassage extends Matched implements Passage {
     try {
       return Failure.answerOf(classify, exit)
     } catch (defect) {
-      if (!this.callState.classifierThrew) {
-        this.callState.classifierThrew = true
+      if (this.callState.threw(classifier)) {
         this.fault("classify", defect)
       }
       return Outcome.unclassified
@@ -257,8 +256,7 @@ export abstract class CallPassage extends Matched implements Passage {
 
   tell(event: ResilienceEvent.ResilienceEvent): void {
     const defect = tell(this.callState.listeners, event, this.fiber)
-    if (defect !== nothingThrown && !this.callState.listenerThrew) {
-      this.callState.listenerThrew = true
+    if (defect !== nothingThrown && this.callState.threw(listener)) {
       const line = Effect.logError("A listener threw; the others and the call went on without it", Cause.die(defect))
       this.afterwards(Effect.annotateLogs(line, callFields(this.describe())))
     }

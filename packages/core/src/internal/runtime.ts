@@ -5,12 +5,14 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import type * as FiberRef from "effect/FiberRef"
 import * as FiberRefs from "effect/FiberRefs"
 import { globalValue } from "effect/GlobalValue"
 import * as Option from "effect/Option"
-import type * as RuntimeFlags from "effect/RuntimeFlags"
+import * as RuntimeFlags from "effect/RuntimeFlags"
+import * as RuntimeFlagsPatch from "effect/RuntimeFlagsPatch"
 
 /** @internal */
 export type AnyEffect = Effect.Effect<any, any, any>
@@ -21,7 +23,8 @@ export interface AnyFiber extends Fiber.RuntimeFiber<any, any> {
   readonly _children?: Set<AnyFiber> | null
   readonly _steps?: ReadonlyArray<unknown>
   readonly _queue?: ReadonlyArray<unknown>
-  readonly _stack?: ReadonlyArray<unknown>
+  readonly _stack?: Array<unknown>
+  readonly currentRuntimeFlags?: RuntimeFlags.RuntimeFlags
   readonly _fiberRefs?: FiberRefs.FiberRefs
   tell?(message: unknown): void
   pushStack?(continuation: unknown): void
@@ -52,6 +55,7 @@ const onFailure = () => Effect.void
 const onSuccess = () => Effect.void
 const matched = Effect.matchCauseEffect(Effect.void, { onFailure, onSuccess }) as any
 const caught = Effect.catchAllCause(Effect.void, onFailure) as any
+const mapped = Effect.flatMap(Effect.void, onSuccess) as any
 
 /**
  * Are the operations what we take them for? A version that changed them would fail here, when the module loads, and
@@ -68,7 +72,9 @@ export const knowsOperations: boolean = uninterruptible._op === "UpdateRuntimeFl
   matched.effect_instruction_i1 === onFailure &&
   matched.effect_instruction_i2 === onSuccess &&
   caught._op === "OnFailure" &&
-  caught.effect_instruction_i1 === onFailure
+  caught.effect_instruction_i1 === onFailure &&
+  mapped._op === "OnSuccess" &&
+  mapped.effect_instruction_i1 === onSuccess
 
 if (!knowsOperations) {
   throw new Error(
@@ -153,6 +159,16 @@ export const goOn = (continuation: Matched, body: AnyEffect): AnyEffect => {
   return body
 }
 
+/** A continuation that sees a success pass, and nothing else. */
+class Passed {
+  success = false
+  effect_instruction_i1(value: unknown): AnyEffect {
+    this.success = true
+    return Exit.succeed(value)
+  }
+}
+asOperation(Passed, mapped)
+
 /** @internal */
 export const asEffect = (operation: Masked | Restored | Matched | Caught): AnyEffect =>
   operation as unknown as AnyEffect
@@ -230,6 +246,34 @@ export const watchInterruptions = (fiber: AnyFiber, told: (cause: Cause.Cause<ne
   return () => {
     delete watched.tell
   }
+}
+
+/**
+ * Watches whether what the fiber runs uninterruptibly at this moment succeeds. The fiber is about to be interrupted, and where interruption
+ * is possible again, the runtime forgets the value. `undefined` where nothing of the kind runs above the first of `borders`.
+ *
+ * @internal
+ */
+export const watchSuccess = (
+  fiber: AnyFiber,
+  isBorder: (continuation: unknown) => boolean
+): { readonly success: boolean } | undefined => {
+  const { _stack: stack, currentRuntimeFlags: flags } = fiber
+  if (stack === undefined || flags === undefined || isInterruptible(flags)) {
+    return undefined
+  }
+  for (let place = stack.length - 1; place >= 0 && !isBorder(stack[place]); place--) {
+    const { _op, patch } = stack[place] as {
+      readonly _op: string
+      readonly patch?: RuntimeFlagsPatch.RuntimeFlagsPatch
+    }
+    if (_op === "RevertFlags" && patch !== undefined && RuntimeFlagsPatch.isEnabled(patch, RuntimeFlags.Interruption)) {
+      const passed = new Passed()
+      stack.splice(place + 1, 0, passed)
+      return passed
+    }
+  }
+  return undefined
 }
 
 /**

@@ -20,7 +20,8 @@ import {
   refsWith,
   setFiberRef,
   standsAlone,
-  watchInterruptions
+  watchInterruptions,
+  watchSuccess
 } from "./runtime.js"
 
 let forced = false
@@ -65,12 +66,28 @@ let entries = 0
 export const nextEntry = (): number => ++entries
 
 /**
- * Interrupts the fiber with an id that nobody else has. The signal is a message to the fiber: it is worked off before the fiber's
- * next operation, whatever that is.
+ * An interruption of ours.
  *
  * @internal
  */
-export const interrupt = (fiber: AnyFiber, entry: number): FiberId.FiberId => {
+export interface Interruption {
+  /** By which it is told from all others, and taken back. */
+  readonly id: FiberId.FiberId
+  /** Whether what ran uninterruptibly then has succeeded. */
+  readonly passed: ReturnType<typeof watchSuccess>
+}
+
+/**
+ * Interrupts the fiber with an id that no other interruption has. The signal is a message to the fiber: it is worked off before the fiber's
+ * next operation, whatever that is. `isBorder` tells the continuations of the policy from those of the effect.
+ *
+ * @internal
+ */
+export const interrupt = (
+  fiber: AnyFiber,
+  entry: number,
+  isBorder: (continuation: unknown) => boolean
+): Interruption => {
   const id = FiberId.unsafeMake()
   entryOf.set(id, entry)
   let watch = watches.get(fiber)
@@ -80,10 +97,11 @@ export const interrupt = (fiber: AnyFiber, entry: number): FiberId.FiberId => {
     watches.set(fiber, watch)
   }
   watch.rings++
+  const passed = watchSuccess(fiber, isBorder)
   fiber.unsafeInterruptAsFork(id)
   // A version of the runtime that sends its signals in another way: from now on only the reference is safe.
   forced = forced || watch.reached.length === 0
-  return id
+  return { id, passed }
 }
 
 /** The interruptions in a cause. A loop, not a recursion: a long-lived fiber may have collected a deep chain. */
@@ -178,6 +196,7 @@ export class Child {
   private readonly disconnect: boolean
   private resume: ((effect: AnyEffect) => void) | undefined = undefined
   private stopped = false
+  private passed: ReturnType<typeof watchSuccess> = undefined
 
   constructor(parent: AnyFiber, fiber: Fiber.RuntimeFiber<unknown, unknown>, disconnect: boolean) {
     this.parent = parent
@@ -196,10 +215,16 @@ export class Child {
   /** The limit is over: the body is interrupted, and awaited unless it is to be disconnected. */
   stop(): void {
     this.stopped = true
+    this.passed ??= watchSuccess(this.fiber as AnyFiber, () => false)
     this.fiber.unsafeInterruptAsFork(this.parent.id())
     if (this.disconnect) {
       this.resume?.(Effect.interrupt)
     }
+  }
+
+  /** What ran uninterruptibly when the limit was over has succeeded. */
+  get succeededLate(): boolean {
+    return this.passed?.success === true
   }
 
   /**
