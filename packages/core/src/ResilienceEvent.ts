@@ -71,7 +71,7 @@ export interface TimeoutFired extends Base {
   readonly inherited: boolean
   /** How late the alarm rang: the event loop was blocked for so long. */
   readonly delay: Duration.Duration
-  /** The effect succeeded after the alarm, in an uninterruptible part: its answer is lost, the call was sent. */
+  /** An uninterruptible part of the effect succeeded after the alarm: its value is lost, and its work is done. */
   readonly late: boolean
 }
 

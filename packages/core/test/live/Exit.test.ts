@@ -37,6 +37,12 @@ describe("a process", () => {
     assert.isBelow(grown, 2_000_000, output)
   }, 120_000)
 
+  it("works without node:async_hooks", async () => {
+    const { code, output } = await runProcess("noAsyncHooks")
+    assert.strictEqual(code, 0, output)
+    assert.include(output, "answer, answer after 4 attempts")
+  }, 120_000)
+
   it("allocates no more for a call with a place for faults, while nobody injects any", async () => {
     const { code, output } = await runProcess("placeForFaults")
     assert.strictEqual(code, 0, output)
