@@ -189,6 +189,12 @@ export class Alarms {
     }
   }
 
+  /** Calls `go` when all input has been read that was there when this was called. */
+  afterInput(go: () => void): void {
+    // What this very turn was called for may be input itself: what came meanwhile is read in the next one.
+    this.source.settle(() => this.source.settle(go))
+  }
+
   private arm(at: number, now: number): void {
     this.armedFor = at
     this.source.wakeAfter(Math.min(Math.max(0, Math.ceil(at - now)), longestTimer), this.wake)

@@ -57,6 +57,9 @@ export class BreakerGate implements Gate {
    * policy may outlive its last call by far.
    */
   private present: Passage | undefined = undefined
+  /** The number of the overdue probe for whose answer the event loop was asked to look, and whether it has done so. */
+  private askedFor = 0
+  private heard = true
   private readonly draw = (): number => this.present!.draw()
 
   constructor(
@@ -101,7 +104,7 @@ export class BreakerGate implements Gate {
     const machine = this.machine
     const before = machine.state
     this.present = frame
-    const ticket = machine.enter(frame.now, this.draw)
+    const ticket = machine.enter(frame.now, this.draw, before._tag !== "HalfOpen" || this.reclaims(frame))
     this.present = undefined
     if (machine.state !== before) {
       this.changed(before, frame)
@@ -119,6 +122,22 @@ export class BreakerGate implements Gate {
       this.tellRejection(frame, true)
     }
     return undefined
+  }
+
+  /**
+   * May a probe that has had its time be given up? Its answer may be in a socket of an event loop that was blocked, so the first call that
+   * finds it overdue lets the loop look there, and is rejected if that takes a turn.
+   */
+  private reclaims(frame: Passage): boolean {
+    const probe = this.machine.overdueProbe(frame.now)
+    if (probe !== undefined && probe !== this.askedFor) {
+      this.askedFor = probe
+      this.heard = false
+      frame.alarms.afterInput(() => {
+        this.heard ||= this.askedFor === probe
+      })
+    }
+    return this.heard
   }
 
   leave(frame: Passage, slot: number): void {

@@ -22,6 +22,11 @@ export class ProbeSlots {
     return this.starts[0]
   }
 
+  /** The number of the oldest probe, `undefined` when none is in flight. */
+  get oldest(): number | undefined {
+    return this.numbers[0]
+  }
+
   /** Takes a slot and answers the number of the probe, from 1 on. */
   take(now: number): number {
     this.last = this.last === mostNumbers ? 1 : this.last + 1

@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
+import * as Failure from "@holdfast/core/Failure"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as Duration from "effect/Duration"
@@ -8,6 +10,8 @@ import * as Fiber from "effect/Fiber"
 import * as Http from "node:http"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
+
+class Down extends Failure.Retryable("Down")<{}> {}
 
 const limit = 1000
 
@@ -77,6 +81,33 @@ describe("a process whose event loop was blocked for longer than a limit", () =>
         assert.deepStrictEqual(end, Either.right("answer"))
         assert.deepStrictEqual(delays, [])
       }),
+    60_000
+  )
+
+  it.live(
+    "sends no second probe while the answer of the first one is in the socket",
+    () =>
+      Effect.gen(function*() {
+        const { flags, next, port } = yield* server(true)
+        const breaker = yield* CircuitBreaker.make({
+          name: "probed",
+          tripPolicy: CircuitBreaker.consecutive(1),
+          openDuration: 20,
+          probeTimeout: limit
+        })
+        yield* Effect.ignore(breaker(Effect.fail(new Down())))
+        const came = next()
+        // Longer than the circuit is open, its jitter included.
+        yield* Effect.sleep(40)
+        const began = performance.now()
+        const probe = yield* Effect.fork(breaker(get(port)))
+        yield* Effect.promise(() => came)
+        yield* block(flags, true, began)
+        const second = yield* Effect.either(breaker(get(port)))
+        assert.strictEqual(Either.isLeft(second) && (second.left as { reason?: string }).reason, "probing")
+        assert.strictEqual(yield* Fiber.join(probe), "answer")
+        assert.strictEqual((yield* breaker.snapshot).state._tag, "Closed")
+      }).pipe(Effect.scoped),
     60_000
   )
 
