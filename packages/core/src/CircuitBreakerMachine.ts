@@ -222,10 +222,10 @@ export class CircuitBreakerMachine {
   }
 
   /**
-   * Asks to pass: a positive ticket when admitted, 0 when rejected. Calls in flight that became slow may trip the
-   * breaker here; `draw` then gives the jitter, none when it is left out. With `reclaims` false no hung probe is given up.
+   * Asks to pass: a positive ticket when admitted, 0 when rejected. Calls that became slow may trip the breaker here; `draw` then gives the
+   * jitter, none when it is left out. With `reclaims` false no hung probe is given up.
    */
-  enter(now: number, draw: () => number = () => 0.5, reclaims = true): number {
+  enter(now: number, draw = () => 0.5, reclaims = true): number {
     switch (this.state._tag) {
       case "Closed":
         return this.counters.follows ? this.enterFollowed(now, draw) : this.ticket
@@ -236,9 +236,7 @@ export class CircuitBreakerMachine {
         return Ticket.probe(this.ticket, this.slots.take(now))
       case "HalfOpen":
         this.observe(now)
-        if (reclaims) {
-          this.reclaimed += this.slots.reclaim(now, this.config.probeTimeoutMillis)
-        }
+        if (reclaims) this.reclaimed += this.slots.reclaim(now, this.config.probeTimeoutMillis)
         if (this.slots.inFlight >= this.config.probes) return this.reject()
         return Ticket.probe(this.ticket, this.slots.take(now))
       case "Isolated":
@@ -251,8 +249,7 @@ export class CircuitBreakerMachine {
 
   /** The number of the oldest probe, if it has had its time: the next call that enters gives it up. */
   overdueProbe(now: number): number | undefined {
-    const { oldest, oldestStart } = this.slots
-    return oldestStart !== undefined && now >= oldestStart + this.config.probeTimeoutMillis ? oldest : undefined
+    return this.slots.overdue(now, this.config.probeTimeoutMillis)
   }
 
   /** Why a call that `enter` rejected at `now` was rejected. */

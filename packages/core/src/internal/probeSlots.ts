@@ -22,9 +22,9 @@ export class ProbeSlots {
     return this.starts[0]
   }
 
-  /** The number of the oldest probe, `undefined` when none is in flight. */
-  get oldest(): number | undefined {
-    return this.numbers[0]
+  /** The number of the oldest probe, if it was admitted `timeoutMillis` ago or longer. */
+  overdue(now: number, timeoutMillis: number): number | undefined {
+    return this.starts.length > 0 && now >= this.starts[0]! + timeoutMillis ? this.numbers[0] : undefined
   }
 
   /** Takes a slot and answers the number of the probe, from 1 on. */
