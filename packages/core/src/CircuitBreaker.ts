@@ -8,20 +8,17 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as PubSub from "effect/PubSub"
-import * as Ref from "effect/Ref"
+import type * as PubSub from "effect/PubSub"
 import type * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
-import * as Subscribable from "effect/Subscribable"
+import type * as Stream from "effect/Stream"
+import type * as Subscribable from "effect/Subscribable"
 import * as Alarm from "./Alarm.js"
 import type { Snapshot, State } from "./CircuitBreakerMachine.js"
 import * as Failure from "./Failure.js"
-import { announce } from "./internal/announce.js"
 import { BreakerGate, type Transition } from "./internal/breakerGate.js"
+import * as breakerHandle from "./internal/breakerHandle.js"
 import * as settings from "./internal/breakerOptions.js"
-import { refOver } from "./internal/cell.js"
-import { withChange } from "./Options.js"
-import * as Step from "./Step.js"
+import type * as Step from "./Step.js"
 import type * as TripPolicy from "./TripPolicy.js"
 
 export {
@@ -196,6 +193,9 @@ export class CircuitOpen extends Failure.Rejected("CircuitOpen")<{
 
 const circuitOpen = Failure.stackless(CircuitOpen)
 
+const refuse = (fields: ConstructorParameters<typeof CircuitOpen>[0]): Exit.Exit<never, CircuitOpen> =>
+  Exit.fail(circuitOpen(fields))
+
 /**
  * @since 0.1.0
  * @category models
@@ -297,7 +297,7 @@ export interface CircuitBreaker extends Step.Policy<CircuitOpen> {
     numbers: Partial<Omit<Options, "name" | "dependency" | "when" | "classify">>
   ) => Effect.Effect<void>
   /** @internal */
-  readonly hub: PubSub.PubSub<Transition>
+  readonly hub: Effect.Effect<PubSub.PubSub<Transition>>
 }
 
 /**
@@ -321,80 +321,10 @@ export interface CircuitBreaker extends Step.Policy<CircuitOpen> {
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<CircuitBreaker> =>
-  Effect.flatMap(
-    settings.check(options),
-    ({ config, described }) =>
-      Clock.clockWith((clock) =>
-        Effect.map(PubSub.sliding<Transition>(256), (transitions) => {
-          const alarms = Alarm.of(clock)
-          let present = options
-          const gate = new BreakerGate(options, config, described, alarms.now(), transitions, (fields) =>
-            Exit.fail(circuitOpen(fields)))
-          const machine = gate.machine
-          const state = refOver(() =>
-            machine.state, (next) => {
-            machine.state = next
-          })
-          // Of many breakers, one for each key, hardly any is watched: what a stream is made of is made for who runs it.
-          const changes = Stream.suspend(() =>
-            Stream.fromPubSub(transitions)
-          )
-          const byHand = (move: (now: number) => void): Effect.Effect<void> =>
-            Clock.clockWith((present) =>
-              Effect.withFiberRuntime((fiber) => {
-                const now = Alarm.of(present).now()
-                const from = machine.state
-                move(now)
-                if (machine.state !== from) {
-                  transitions.unsafeOffer({ from, to: machine.state })
-                  announce(fiber, () =>
-                    gate.event(machine.state, now, undefined))
-                }
-                return Effect.void
-              })
-            )
-          const replace = (by: () => Options): Effect.Effect<void> =>
-            Effect.suspend(() => {
-              const options = by()
-              return Effect.flatMap(settings.check(options), (next) =>
-                Clock.clockWith((clock) =>
-                  Effect.sync(() => {
-                    present = options
-                    gate.reconfigure(next.config, next.described, Alarm.of(clock).now())
-                  })
-                ))
-            })
-          return Object.assign(Step.policy<CircuitOpen>([gate]), {
-            state: Subscribable.make({
-              get: Ref.get(state),
-              // Subscribed before the present is read, so that no state is lost between; one that is in both is told once.
-              changes: Stream.suspend(() =>
-                Stream.changesWith(
-                  Stream.unwrapScoped(
-                    Effect.map(Stream.fromPubSub(transitions, { scoped: true }), (later) =>
-                      Stream.concat(
-                        Stream.fromEffect(Ref.get(state)),
-                        Stream.map(later, (transition) =>
-                          transition.to)
-                      ))
-                  ),
-                  (left, right) => right.generation <= left.generation
-                )
-              )
-            }),
-            transitions: changes,
-            snapshot: Clock.clockWith((present) => Effect.sync(() => machine.snapshot(Alarm.of(present).now()))),
-            isolate: byHand((now) => machine.isolate(now)),
-            disable: byHand((now) => machine.disable(now)),
-            reset: byHand((now) => machine.reset(now)),
-            reconfigure: (change: Partial<Options>) => replace(() => withChange(present, change)),
-            renumber: (numbers: Partial<Options>) =>
-              replace(() => {
-                const { classify, dependency, name, when } = present
-                return { ...numbers, name, dependency, when, classify }
-              }),
-            hub: transitions
-          })
-        })
-      )
-  )
+  Effect.flatMap(settings.check(options), ({ config, described }) =>
+    Clock.clockWith((clock) =>
+      Effect.sync(() => {
+        const gate = new BreakerGate(options, config, described, Alarm.of(clock).now(), refuse)
+        return breakerHandle.make(gate, options)
+      })
+    ))

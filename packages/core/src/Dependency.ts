@@ -14,6 +14,7 @@ import { DependencyRegistry, type DuplicateDependency } from "./DependencyRegist
 import * as DependencyConfig from "./internal/dependencyConfig.js"
 import * as DependencyControl from "./internal/dependencyControl.js"
 import { changed, declared, type Settings, slotNames } from "./internal/dependencySlots.js"
+import { read as readFacts } from "./internal/facts.js"
 import { variable } from "./internal/settingsReader.js"
 import type * as Lint from "./Lint.js"
 import { InvalidSettings, type LiveDependency, type UnsafePolicy } from "./LiveDependency.js"
@@ -315,12 +316,13 @@ const callOf = (tag: Context.Tag<any, any>, options: Options<any>) => {
     if (Effect.isEffect(effectOrFacts)) {
       return plain(effectOrFacts)
     }
-    const { criticality, repeatable } = options.operations?.[effectOrFacts.operation] ?? {}
+    const facts = readFacts("Dependency.call", effectOrFacts)
+    const { criticality, repeatable } = options.operations?.[facts.operation as string] ?? {}
     // A fact that is there but undefined is not given: it must not make a call repeatable that the operation says is not.
     return through({
-      ...effectOrFacts,
-      repeatable: effectOrFacts.repeatable ?? repeatable,
-      criticality: effectOrFacts.criticality ?? criticality
+      ...facts,
+      repeatable: facts.repeatable ?? repeatable,
+      criticality: facts.criticality ?? criticality
     })
   }
 }

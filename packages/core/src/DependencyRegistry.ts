@@ -111,7 +111,7 @@ export const make: Effect.Effect<Registry> = Effect.map(PubSub.sliding<Dependenc
   const live = new Map<string, LiveDependency>()
   const forward = (dependency: string, breaker: LiveDependency["breakers"][number]) =>
     // Subscribed before the first call can be made; only the handing over runs beside it.
-    Effect.flatMap(PubSub.subscribe(breaker.hub), (queue) =>
+    Effect.flatMap(Effect.flatMap(breaker.hub, PubSub.subscribe), (queue) =>
       Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(queue), (transition) =>
         PubSub.publish(hub, { ...transition, dependency, operation: breaker.operation })))))
   return {

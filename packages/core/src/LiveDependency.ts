@@ -236,6 +236,6 @@ export interface LiveDependency {
   /** @internal */
   readonly breakers: ReadonlyArray<{
     readonly operation: string | undefined
-    readonly hub: PubSub.PubSub<CircuitBreaker.Transition>
+    readonly hub: Effect.Effect<PubSub.PubSub<CircuitBreaker.Transition>>
   }>
 }

@@ -69,6 +69,44 @@ const read = (options: Options) => {
   return { percent, minimumPerSecond, ttlMillis }
 }
 
+/** A class, so that what is the same in every budget stands once: a program may keep one for each of many keys. */
+class Share implements RetryBudget {
+  readonly [TypeId]: typeof TypeId = TypeId
+  readonly ended = undefined
+  settings: ReturnType<typeof read>
+  private options: Options
+  private readonly machine: RetryBudgetMachine
+
+  constructor(options: Options) {
+    this.options = options
+    this.settings = read(options)
+    this.machine = new RetryBudgetMachine(this.settings)
+  }
+
+  get balance(): Effect.Effect<number> {
+    return Clock.clockWith((clock) => Effect.sync(() => this.machine.balance(Alarm.of(clock).now())))
+  }
+
+  deposit(now: number): void {
+    this.machine.deposit(now)
+  }
+
+  tryWithdraw(now: number): boolean {
+    return this.machine.tryWithdraw(now)
+  }
+
+  reconfigure(change: Options): Effect.Effect<void> {
+    return Clock.clockWith((clock) =>
+      Effect.sync(() => {
+        const next = withChange(this.options, change)
+        this.settings = read(next)
+        this.options = next
+        this.machine.reconfigure(this.settings, Alarm.of(clock).now())
+      })
+    )
+  }
+}
+
 /**
  * Finagle's rule: each call deposits, each retry withdraws, both are forgotten after `ttl`. By default 20 % of the calls of the last
  * ten seconds may be retried, and one per second in any case.
@@ -89,31 +127,7 @@ const read = (options: Options) => {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<RetryBudget> =>
-  Effect.sync(() => {
-    let present = options
-    let settings = read(options)
-    const machine = new RetryBudgetMachine(settings)
-    return {
-      [TypeId]: TypeId,
-      get settings() {
-        return settings
-      },
-      reconfigure: (change) =>
-        Clock.clockWith((clock) =>
-          Effect.sync(() => {
-            const next = withChange(present, change)
-            settings = read(next)
-            present = next
-            machine.reconfigure(settings, Alarm.of(clock).now())
-          })
-        ),
-      balance: Clock.clockWith((clock) => Effect.sync(() => machine.balance(Alarm.of(clock).now()))),
-      deposit: (now) => machine.deposit(now),
-      tryWithdraw: (now) => machine.tryWithdraw(now),
-      ended: undefined
-    }
-  })
+export const make = (options: Options = {}): Effect.Effect<RetryBudget> => Effect.sync(() => new Share(options))
 
 /**
  * @since 0.1.0

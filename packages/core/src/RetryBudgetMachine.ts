@@ -65,7 +65,7 @@ export class RetryBudgetMachine {
   #deposit = 0
   #withdrawal = units
   #reserve = 0
-  readonly #slices = new Float64Array(slices)
+  readonly #slices = new Array<number>(slices).fill(0)
   #sum = 0
   #slice = -Infinity
   #position = 0

@@ -10,6 +10,7 @@ import type * as Types from "effect/Types"
 import * as Call from "./Call.js"
 import * as Failure from "./Failure.js"
 import type { Around } from "./internal/callState.js"
+import * as Facts from "./internal/facts.js"
 import { Entrance, type Protected } from "./internal/frame.js"
 import type { FaultPlace, Gate, Link, Next, Part, Passage, Region, Step } from "./internal/gate.js"
 import type { AnyEffect } from "./internal/runtime.js"
@@ -130,32 +131,56 @@ export interface Policy<out E = never, out R = never> extends Pipeable {
 }
 
 /**
- * Builds a policy from its parts, outermost first.
+ * What all policies have in common: a program may keep one policy for each of many keys, so nothing stands in each of them that can
+ * stand here. A policy with more to it has a prototype of its own, which begins with this one.
  *
  * @internal
  */
-export const policy = <E = never, R = never>(parts: ReadonlyArray<Part>): Policy<E, R> => {
-  const link = compile(parts)
+export const prototype: object = Object.create(Function.prototype, {
+  [TypeId]: { value: { _E: (_: never) => _, _R: (_: never) => _ } },
+  steps: {
+    get(this: Policy<any, any>) {
+      const value = Object.freeze(partsOf(this).map((part) => part.step))
+      Object.defineProperty(this, "steps", { value, enumerable: true })
+      return value
+    }
+  },
+  pipe: {
+    value(this: Policy<any, any>) {
+      return pipeArguments(this, arguments)
+    }
+  },
+  toJSON: {
+    value(this: Policy<any, any>) {
+      return { _id: "@holdfast/core/Policy", steps: this.steps }
+    }
+  }
+})
+
+/**
+ * Builds a policy from its parts, outermost first. It is compiled by its first call: of a piece of a stack nothing is called but the stack.
+ *
+ * @internal
+ */
+export const policy = <E = never, R = never>(parts: ReadonlyArray<Part>, proto = prototype): Policy<E, R> => {
   const identity = parts.length === 0
+  let link: Region | undefined
   const enter = (effect: Protected, facts: Call.Facts, outer?: Around): AnyEffect =>
-    asEffect(new Entrance(link, effect, facts, undefined, outer))
-  const withFacts = (facts: Call.Facts) => (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, facts)
+    asEffect(new Entrance(link ??= compile(parts), effect, facts, undefined, outer))
   const self: any = (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, Call.none)
-  const steps = Object.freeze(parts.map((part) => part.step))
+  Object.setPrototypeOf(self, proto)
   const fixed = {
-    [TypeId]: { _E: (_: never) => _, _R: (_: never) => _ },
     [PartsId]: parts,
     [WithinId]: enter,
-    steps,
-    with: withFacts,
-    run: (attempt: (call: Call.Call) => AnyEffect, facts: Call.Facts = Call.none) => enter(attempt, facts),
-    pipe() {
-      return pipeArguments(self, arguments)
+    with: (given: Call.Facts) => {
+      const facts = Facts.read("Policy.with", given)
+      return (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, facts)
     },
-    toJSON: () => ({ _id: "@holdfast/core/Policy", steps })
+    run: (attempt: (call: Call.Call) => AnyEffect, given?: Call.Facts) =>
+      enter(attempt, given === undefined ? Call.none : Facts.read("Policy.run", given))
   }
   for (const key of Reflect.ownKeys(fixed)) {
-    Object.defineProperty(self, key, { value: fixed[key as keyof typeof fixed], enumerable: key === "steps" })
+    Object.defineProperty(self, key, { value: fixed[key as keyof typeof fixed] })
   }
   return self
 }

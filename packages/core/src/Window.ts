@@ -180,11 +180,15 @@ class CallsCounter implements Counter {
   }
 }
 
+/** Small whole numbers in a plain array weigh a quarter of a typed array of this length, and are as fast. */
+const emptySlices = (slices: number): Array<number> => new Array<number>(slices).fill(0)
+
 class TimeCounter implements Counter {
   private readonly sliceMillis: number
-  private readonly sliceCalls: Float64Array
-  private readonly sliceFailures: Float64Array
-  private readonly sliceSlow: Float64Array
+  private readonly sliceCalls: Array<number>
+  /** What has never been counted has no slices yet: a program may keep a window for each of many keys. */
+  private sliceFailures: Array<number> | undefined = undefined
+  private sliceSlow: Array<number> | undefined = undefined
   /** The place of the newest slice, and the number of that slice on the clock. */
   private head = 0
   private current = 0
@@ -194,9 +198,7 @@ class TimeCounter implements Counter {
 
   constructor(millis: number, slices: number) {
     this.sliceMillis = millis / slices
-    this.sliceCalls = new Float64Array(slices)
-    this.sliceFailures = new Float64Array(slices)
-    this.sliceSlow = new Float64Array(slices)
+    this.sliceCalls = emptySlices(slices)
   }
 
   record(now: number, failed: boolean, slow: boolean): void {
@@ -204,11 +206,13 @@ class TimeCounter implements Counter {
     this.sliceCalls[this.head]!++
     this.recorded++
     if (failed) {
-      this.sliceFailures[this.head]!++
+      const slices = (this.sliceFailures ??= emptySlices(this.sliceCalls.length))
+      slices[this.head]!++
       this.failed++
     }
     if (slow) {
-      this.sliceSlow[this.head]!++
+      const slices = (this.sliceSlow ??= emptySlices(this.sliceCalls.length))
+      slices[this.head]!++
       this.slowed++
     }
   }
@@ -230,8 +234,8 @@ class TimeCounter implements Counter {
 
   clear(): void {
     this.sliceCalls.fill(0)
-    this.sliceFailures.fill(0)
-    this.sliceSlow.fill(0)
+    this.sliceFailures?.fill(0)
+    this.sliceSlow?.fill(0)
     this.recorded = 0
     this.failed = 0
     this.slowed = 0
@@ -258,11 +262,15 @@ class TimeCounter implements Counter {
   private rotate(): void {
     this.head = this.head + 1 === this.sliceCalls.length ? 0 : this.head + 1
     this.recorded -= this.sliceCalls[this.head]!
-    this.failed -= this.sliceFailures[this.head]!
-    this.slowed -= this.sliceSlow[this.head]!
     this.sliceCalls[this.head] = 0
-    this.sliceFailures[this.head] = 0
-    this.sliceSlow[this.head] = 0
+    if (this.sliceFailures !== undefined) {
+      this.failed -= this.sliceFailures[this.head]!
+      this.sliceFailures[this.head] = 0
+    }
+    if (this.sliceSlow !== undefined) {
+      this.slowed -= this.sliceSlow[this.head]!
+      this.sliceSlow[this.head] = 0
+    }
   }
 }
 

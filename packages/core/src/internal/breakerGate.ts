@@ -6,12 +6,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
-import type * as PubSub from "effect/PubSub"
+import type * as Types from "effect/Types"
 import { CircuitBreakerMachine, type Config, isProbe, type State } from "../CircuitBreakerMachine.js"
 import * as Failure from "../Failure.js"
 import * as Outcome from "../Outcome.js"
 import type * as ResilienceEvent from "../ResilienceEvent.js"
 import type { Gate, Passage, Step } from "./gate.js"
+import { Hub } from "./hub.js"
 import { callFields } from "./log.js"
 
 /**
@@ -42,16 +43,16 @@ type Refuse = (fields: {
 /** @internal */
 export class BreakerGate implements Gate {
   readonly _tag = "Gate"
-  readonly step: Step
+  readonly step: Types.Mutable<Step>
   readonly machine: CircuitBreakerMachine
-  readonly transitions: PubSub.PubSub<Transition>
+  readonly hub = new Hub<Transition>()
   private readonly refuse: Refuse
   readonly classify: Failure.Classify
-  private readonly fails: (outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean
-  private readonly tableOnly: boolean
+  /** `undefined`: as the outcome table says. */
+  private readonly fails: ((outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean) | undefined
   private dryRun: boolean
-  private described: Record<string, unknown>
-  private readonly warned = new Set<string>()
+  /** The tags that were warned of. Most breakers warn of none, and there may be one for each of many keys. */
+  private warned: Set<string> | undefined = undefined
   /**
    * The frame whose random source is drawn from; set for every call of the machine, so that no closure is built per call, and no longer: a
    * policy may outlive its last call by far.
@@ -72,32 +73,25 @@ export class BreakerGate implements Gate {
     config: Config,
     described: Record<string, unknown>,
     now: number,
-    transitions: PubSub.PubSub<Transition>,
     refuse: Refuse
   ) {
     this.refuse = refuse
     this.machine = new CircuitBreakerMachine(config, now)
-    this.transitions = transitions
     this.classify = options.classify ?? Failure.classify
-    this.tableOnly = options.when === undefined
-    this.fails = Failure.compileWhen(options.when ?? [], "act")
+    this.fails = options.when === undefined ? undefined : Failure.compileWhen(options.when, "act")
     this.dryRun = config.dryRun
-    this.described = described
-    const present = () => this.described
     this.step = {
       kind: "CircuitBreaker",
       policy: options.name,
       dependency: options.dependency ?? options.name,
-      get settings() {
-        return present()
-      }
+      settings: described
     }
   }
 
   reconfigure(config: Config, described: Record<string, unknown>, now: number): void {
     this.machine.reconfigure(config, now)
     this.dryRun = config.dryRun
-    this.described = described
+    this.step.settings = described
   }
 
   enter(frame: Passage, slot: number): undefined | Exit.Exit<never, unknown> {
@@ -147,7 +141,7 @@ export class BreakerGate implements Gate {
     const outcome = frame.record(slot, this.classify)
     let verdict = Outcome.table[outcome.class].circuitBreaker
     // Whether a value is a failure is for the classifier to say, and an interruption says nothing, however wide a `when` is.
-    if (!this.tableOnly && outcome.class !== "Success" && outcome.class !== "Interrupted") {
+    if (this.fails !== undefined && outcome.class !== "Success" && outcome.class !== "Interrupted") {
       // The ticket is given back whatever a predicate of the user's does.
       try {
         verdict = this.fails(outcome, frame.exit) ? "failure" : verdict === "failure" ? "ignored" : verdict
@@ -200,7 +194,7 @@ export class BreakerGate implements Gate {
 
   private changed(from: State, frame: Passage): void {
     const to = this.machine.state
-    this.transitions.unsafeOffer({ from, to })
+    this.hub.publish({ from, to })
     if (frame.callState.observed) {
       frame.tell(this.event(to, frame.now, frame))
     }
@@ -231,10 +225,11 @@ export class BreakerGate implements Gate {
     }
     const failure = Cause.failureOption(frame.exit.cause)
     const tag = Option.isSome(failure) ? String((failure.value as any)?._tag ?? untagged) : "a defect"
-    if (this.warned.has(tag) || this.warned.size >= mostWarnings) {
+    const warned = (this.warned ??= new Set())
+    if (warned.has(tag) || warned.size >= mostWarnings) {
       return
     }
-    this.warned.add(tag)
+    warned.add(tag)
     const call = frame.describe()
     frame.tell({ _tag: "UnclassifiedFailure", at: frame.now, call, tag })
     const line = Effect.logWarning(

@@ -223,8 +223,40 @@ const playSchedule = (schedule: Schedule.Schedule<unknown>): Effect.Effect<Reado
     return delays
   })
 
+/** A delay that overflowed is no number, and is capped. */
+const openMillisOf = (delays: ReadonlyArray<number>, maxOpenMillis: number) => (failedProbes: number): number =>
+  delays[Math.min(failedProbes, delays.length - 1)] ?? maxOpenMillis
+
+interface Numbers {
+  readonly delays: ReadonlyArray<number>
+  readonly config: Config
+}
+
+interface Checked {
+  readonly config: Config
+  /** The same as data, for the step. */
+  readonly described: Readonly<Record<string, unknown>>
+}
+
+let last: (Checked & Numbers) | undefined
+
+const sameNumbers = (one: Numbers, two: Numbers): boolean =>
+  one.delays.length === two.delays.length && one.delays.every((delay, place) => delay === two.delays[place]) &&
+  Object.entries(one.config).every(([field, value]) =>
+    field === "openMillis" || value === two.config[field as keyof Config]
+  )
+
+/** Of many breakers with the same numbers, as a keyed policy makes them, all share what is made of the numbers. */
+const shared = (numbers: Numbers): Checked => {
+  if (last === undefined || !sameNumbers(last, numbers)) {
+    const { openMillis, tripPolicy, ...others } = numbers.config
+    last = { ...numbers, described: Object.freeze({ tripPolicy, openMillis: openMillis(0), ...others }) }
+  }
+  return last
+}
+
 /** @internal */
-export const check = (options: any): Effect.Effect<{ config: Config; described: Record<string, unknown> }> =>
+export const check = (options: any): Effect.Effect<Checked> =>
   Effect.suspend(() => {
     const findings = new Validation("CircuitBreaker.make")
     findings.record(options, fields)
@@ -274,7 +306,6 @@ export const check = (options: any): Effect.Effect<{ config: Config; described: 
     return Effect.map(
       scheduled ? playSchedule(openDuration as Schedule.Schedule<unknown>) : Effect.succeed([fixed]),
       (delays) => {
-        // A delay that overflowed is no number, and is capped.
         if (delays.length === 0 || delays.some((delay) => delay < 1)) {
           findings.add(
             "openDuration",
@@ -283,31 +314,19 @@ export const check = (options: any): Effect.Effect<{ config: Config; described: 
           )
           findings.done()
         }
-        const openMillis = (failedProbes: number): number =>
-          delays[Math.min(failedProbes, delays.length - 1)] ?? maxOpenMillis
-        const config: Config = {
-          tripPolicy,
-          openMillis,
-          openJitter,
-          maxOpenMillis,
-          probes,
-          successThreshold,
-          probeTimeoutMillis: probeTimeout ?? Math.min(openMillis(0), maxOpenMillis),
-          dryRun: options.dryRun === true
-        }
-        return {
-          config,
-          described: {
+        return shared({
+          delays,
+          config: {
             tripPolicy,
-            openMillis: openMillis(0),
+            openMillis: openMillisOf(delays, maxOpenMillis),
             openJitter,
             maxOpenMillis,
             probes,
             successThreshold,
-            probeTimeoutMillis: config.probeTimeoutMillis,
-            dryRun: config.dryRun
+            probeTimeoutMillis: probeTimeout ?? Math.min(delays[0]!, maxOpenMillis),
+            dryRun: options.dryRun === true
           }
-        }
+        })
       }
     )
   })

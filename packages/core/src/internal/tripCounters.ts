@@ -210,19 +210,7 @@ class SlowCallRateEvaluator implements Evaluator {
   }
 }
 
-const makeEvaluator = (
-  policy: TripPolicy.FailureRate | TripPolicy.Failures | TripPolicy.SlowCallRate,
-  inFlight: CallsInFlight
-): Evaluator => {
-  switch (policy._tag) {
-    case "FailureRate":
-      return new FailureRateEvaluator(policy)
-    case "Failures":
-      return new FailuresEvaluator(policy)
-    case "SlowCallRate":
-      return new SlowCallRateEvaluator(policy, inFlight)
-  }
-}
+const noSlowEvaluators: ReadonlyArray<SlowCallRateEvaluator> = []
 
 /** Counts for a trip policy and all that is inside it. */
 export class TripCounters {
@@ -230,9 +218,10 @@ export class TripCounters {
   private calls = 0
   private failures = 0
   private evaluators: ReadonlyArray<Evaluator> = []
-  private slowEvaluators: ReadonlyArray<SlowCallRateEvaluator> = []
+  private slowEvaluators = noSlowEvaluators
   private inARow: TripPolicy.Consecutive | undefined = undefined
-  private readonly inFlight = new CallsInFlight()
+  /** There from the first policy on that watches for slow calls. */
+  private inFlight: CallsInFlight | undefined = undefined
 
   constructor(policy: TripPolicy.TripPolicy) {
     this.reconfigure(policy)
@@ -254,7 +243,7 @@ export class TripCounters {
 
   /** Adds a call in flight and answers its place, 0 when no more can be followed. */
   follow(now: number): number {
-    const place = this.inFlight.add(now)
+    const place = this.inFlight!.add(now)
     if (place !== 0) {
       for (const evaluator of this.slowEvaluators) evaluator.added(place)
     }
@@ -264,7 +253,7 @@ export class TripCounters {
   /** Removes the call in flight at `place`. */
   unfollow(place: number): void {
     for (const evaluator of this.slowEvaluators) evaluator.removing(place)
-    this.inFlight.remove(place)
+    this.inFlight!.remove(place)
   }
 
   /** Counts a finished call and says whether it trips. */
@@ -307,16 +296,28 @@ export class TripCounters {
         this.inARow = this.inARow === undefined || leaf.failures < this.inARow.failures ? leaf : this.inARow
       } else {
         const kept = earlier.findIndex((evaluator) => evaluator.adopt(leaf))
-        evaluators.push(kept === -1 ? makeEvaluator(leaf, this.inFlight) : earlier.splice(kept, 1)[0]!)
+        evaluators.push(kept === -1 ? this.evaluatorFor(leaf) : earlier.splice(kept, 1)[0]!)
       }
     }
     this.evaluators = evaluators
-    this.slowEvaluators = evaluators.filter((evaluator) => evaluator instanceof SlowCallRateEvaluator)
+    const slow = evaluators.filter((evaluator) => evaluator instanceof SlowCallRateEvaluator)
+    this.slowEvaluators = slow.length === 0 ? noSlowEvaluators : slow
+  }
+
+  private evaluatorFor(policy: Exclude<TripPolicy.TripPolicy, TripPolicy.Any | TripPolicy.Consecutive>): Evaluator {
+    switch (policy._tag) {
+      case "FailureRate":
+        return new FailureRateEvaluator(policy)
+      case "Failures":
+        return new FailuresEvaluator(policy)
+      case "SlowCallRate":
+        return new SlowCallRateEvaluator(policy, this.inFlight ??= new CallsInFlight())
+    }
   }
 
   /** Forgets every call, those in flight too: their results will count for nothing. */
   restart(): void {
-    this.inFlight.clear()
+    this.inFlight?.clear()
     this.clear()
   }
 
@@ -330,7 +331,7 @@ export class TripCounters {
 
   /** Follows a clock that stepped by `step`. */
   shift(step: number): void {
-    this.inFlight.shift(step)
+    this.inFlight?.shift(step)
     for (const evaluator of this.evaluators) evaluator.shift(step)
   }
 }
