@@ -60,6 +60,8 @@ export interface Call {
   readonly criticality: Criticality
   /** Absolute, in milliseconds of the fiber's clock; `undefined` when the call may take for ever. */
   readonly deadline: number | undefined
+  /** The name of the keyed policy that keeps the policy of this call; metrics count all its keys under this name. */
+  readonly keyed?: string | undefined
 }
 
 /**

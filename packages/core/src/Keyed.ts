@@ -9,16 +9,20 @@ import * as FiberRef from "effect/FiberRef"
 import { globalValue } from "effect/GlobalValue"
 import type * as Call from "./Call.js"
 import type { Wrapper } from "./internal/gate.js"
+import { type Family, KeyedEntrance } from "./internal/keyedCall.js"
+import { KeyedMembers } from "./internal/keyedMembers.js"
+import { asEffect } from "./internal/runtime.js"
 import { Validation } from "./Options.js"
 import * as Step from "./Step.js"
 
 /**
- * A key that was dropped and comes back has a policy of the same name as one that may be alive still.
+ * Is a policy being built that a keyed policy will keep? A key that was dropped and comes back has a policy of the same name as one that
+ * may be alive still, and that is as it should be.
  *
  * @internal
  */
-export const twinsAllowed: FiberRef.FiberRef<boolean> = globalValue(
-  Symbol.for("@holdfast/core/Keyed/twinsAllowed"),
+export const isBuilding: FiberRef.FiberRef<boolean> = globalValue(
+  Symbol.for("@holdfast/core/Keyed/isBuilding"),
   () => FiberRef.unsafeMake(false)
 )
 
@@ -27,18 +31,21 @@ export const twinsAllowed: FiberRef.FiberRef<boolean> = globalValue(
  * @category models
  */
 export interface Options<E, R, RMake = never> {
-  /** Names this piece in errors and events. */
+  /** Names this piece in errors and events. Metrics count the calls of all keys as those of a service of this name. */
   readonly name: string
   /**
    * Builds the policy of a key, when the key is first seen or comes back after it was dropped. Calls that come while it is being built
-   * build one too, of which only the first that is ready is used: it should be quick, and acquire nothing.
+   * wait for it: it should be quick, and acquire nothing.
    */
   readonly make: (key: string) => Effect.Effect<Step.Policy<E, R>, never, RMake>
   /** The key of a call. Default: the `key` of its facts; a call without one has the key `""`. */
   readonly key?: ((facts: Call.Facts) => string) | undefined
-  /** The most keys that are kept; the one least recently used goes first. Its calls under way end as they would have. */
+  /**
+   * The most keys that are kept; the one least recently used goes first. While calls of it are under way its policy stays, beyond the
+   * capacity, and calls that come meanwhile use it.
+   */
   readonly capacity: number
-  /** A key unused for so long is dropped. Default: never. */
+  /** A key unused for so long is dropped. A key is in use while a call of it is under way. Default: never. */
   readonly idle?: Duration.DurationInput | undefined
 }
 
@@ -51,11 +58,6 @@ export interface Options<E, R, RMake = never> {
 export interface Keyed<out E = never, out R = never> extends Step.Policy<E, R> {
   /** The keys that are kept, least recently used first. */
   readonly keys: Effect.Effect<ReadonlyArray<string>>
-}
-
-interface Entry<E, R> {
-  readonly policy: Step.Policy<E, R>
-  usedAt: number
 }
 
 /**
@@ -95,19 +97,21 @@ export const make = <E, R, RMake = never>(options: Options<E, R, RMake>): Effect
     const idleMillis = options.idle === undefined ? Infinity : check.duration("idle", options.idle)
     check.done()
     const keyOf = options.key ?? ((facts: Call.Facts) => facts.key ?? "")
-    // A Map keeps the order of insertion: the first entry is the one least recently used.
-    const entries = new Map<string, Entry<E, R>>()
-
-    const touch = (key: string, entry: Entry<E, R>, now: number): void => {
-      entries.delete(key)
-      entry.usedAt = now
-      entries.set(key, entry)
-      for (const [oldest, { usedAt }] of entries) {
-        if (entries.size <= options.capacity && now - usedAt < idleMillis) {
-          break
-        }
-        entries.delete(oldest)
-      }
+    const members = new KeyedMembers(options.capacity, idleMillis)
+    const family: Family = {
+      members,
+      builds: new Map(),
+      build: (key) =>
+        Effect.map(
+          Effect.locally(Effect.provide(options.make(key), context), isBuilding, true),
+          (policy) => {
+            if (!Step.isPolicy(policy)) {
+              check.add("make", policy, "a function whose effect gives a policy")
+              check.done()
+            }
+            return Step.compiledFor(options.name, policy)
+          }
+        )
     }
 
     const wrapper: Wrapper = {
@@ -118,23 +122,7 @@ export const make = <E, R, RMake = never>(options: Options<E, R, RMake>): Effect
         dependency: undefined,
         settings: { capacity: options.capacity, idleMillis }
       },
-      wrap(frame, next) {
-        const key = keyOf(frame.facts)
-        const now = frame.alarms.now()
-        const kept = entries.get(key)
-        if (kept !== undefined && now - kept.usedAt < idleMillis) {
-          touch(key, kept, now)
-          return Step.within(kept.policy, next, frame)
-        }
-        const built = Effect.locally(Effect.provide(options.make(key), context), twinsAllowed, true)
-        return Effect.flatMap(built, (policy) => {
-          // Somebody else may have built it while this call did.
-          const entry = entries.get(key)
-          const used = entry !== undefined && entry !== kept ? entry : { policy, usedAt: now }
-          touch(key, used, now)
-          return Step.within(used.policy, next, frame)
-        })
-      }
+      wrap: (frame, next) => asEffect(new KeyedEntrance(family, keyOf(frame.facts), frame, next))
     }
-    return Object.assign(Step.policy<E, R>([wrapper]), { keys: Effect.sync(() => [...entries.keys()]) })
+    return Object.assign(Step.policy<E, R>([wrapper]), { keys: Effect.sync(() => members.keys) })
   })

@@ -225,20 +225,33 @@ const alive = globalValue(
   () => new Map<string, { readonly policy: WeakRef<Step.Policy<any, any>>; readonly warned: boolean }>()
 )
 
+/** From so many names on those of policies that are gone are taken out. */
+let mostAlive = 1000
+
+const forgetTheDead = (): void => {
+  for (const [name, { policy }] of alive) {
+    if (policy.deref() === undefined) {
+      alive.delete(name)
+    }
+  }
+  // Twice as many as live: however many do, a name costs the same.
+  mostAlive = Math.max(1000, 2 * alive.size)
+}
+
 const warnOfTwins = (name: string, policy: Step.Policy<any, any>): Effect.Effect<void> =>
-  Effect.flatMap(FiberRef.get(Keyed.twinsAllowed), (allowed) => {
+  Effect.flatMap(FiberRef.get(Keyed.isBuilding), (keyed) => {
+    // A weak reference that was made or read holds its target for the rest of the turn: with many new keys in one turn, all of them.
+    if (keyed) {
+      return Effect.void
+    }
     const known = alive.get(name)
     const twin = known?.policy.deref() !== undefined
-    const quiet = allowed || !twin || known?.warned === true
+    const quiet = !twin || known?.warned === true
     alive.delete(name)
     // Said once: whoever builds one per call would fill the log with it.
-    alive.set(name, { policy: new WeakRef(policy), warned: twin && (known?.warned === true || !quiet) })
-    if (alive.size > 1000) {
-      for (const [other, { policy }] of alive) {
-        if (policy.deref() === undefined) {
-          alive.delete(other)
-        }
-      }
+    alive.set(name, { policy: new WeakRef(policy), warned: twin })
+    if (alive.size > mostAlive) {
+      forgetTheDead()
     }
     return quiet ? Effect.void : Effect.logWarning(
       `Policy.standard(${

@@ -9,10 +9,9 @@ import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import type * as Types from "effect/Types"
 import * as Call from "./Call.js"
 import * as Failure from "./Failure.js"
-import type { Around } from "./internal/callState.js"
 import * as Facts from "./internal/facts.js"
 import { Entrance, type Protected } from "./internal/frame.js"
-import type { FaultPlace, Gate, Link, Next, Part, Passage, Region, Step } from "./internal/gate.js"
+import type { FaultPlace, Gate, Link, Part, Region, Step } from "./internal/gate.js"
 import type { AnyEffect } from "./internal/runtime.js"
 import { asEffect } from "./internal/runtime.js"
 
@@ -26,7 +25,7 @@ export type {
   Step
 } from "./internal/gate.js"
 
-const compile = (parts: ReadonlyArray<Part>): Region => {
+const compile = (parts: ReadonlyArray<Part>, keyed?: string): Region => {
   const dependency = parts.find((part) => part.step.dependency !== undefined)?.step.dependency
   let classify = parts.find((part) => part.classify !== undefined)?.classify ?? Failure.classify
   const empty = (next: Link | undefined): Region => ({
@@ -36,6 +35,7 @@ const compile = (parts: ReadonlyArray<Part>): Region => {
     next,
     attemptsOnly: next === undefined,
     dependency,
+    keyed,
     classify
   })
   const linkFrom = (index: number): Link | undefined => {
@@ -79,7 +79,7 @@ const compile = (parts: ReadonlyArray<Part>): Region => {
     const own = classify
     const next = linkFrom(end)
     const attemptsOnly = !first && gates.length === 0 && next === undefined
-    return { _tag: "Region", gates, faults, next, attemptsOnly, dependency, classify: own }
+    return { _tag: "Region", gates, faults, next, attemptsOnly, dependency, keyed, classify: own }
   }
   return regionFrom(0, true)
 }
@@ -99,10 +99,7 @@ export const TypeId: unique symbol = Symbol.for("@holdfast/core/Policy")
 export type TypeId = typeof TypeId
 
 /** The parts hide behind this key: in public, `steps` is the description. */
-const PartsId: unique symbol = Symbol.for("@holdfast/core/Policy/parts")
-
-/** How a policy is entered from within another one. */
-const WithinId: unique symbol = Symbol.for("@holdfast/core/Policy/within")
+const ChainId: unique symbol = Symbol.for("@holdfast/core/Policy/chain")
 
 /**
  * A function from effect to effect that carries its own description. It adds `E` to the errors and `R` to the requirements of
@@ -130,6 +127,34 @@ export interface Policy<out E = never, out R = never> extends Pipeable {
   ) => Effect.Effect<A, E1 | E, R1 | R>
 }
 
+/** The parts of a policy, and what they are compiled to. */
+class Chain {
+  readonly parts: ReadonlyArray<Part>
+  private region: Region | undefined = undefined
+
+  constructor(parts: ReadonlyArray<Part>) {
+    this.parts = parts
+  }
+
+  /** Compiled for the first call: of a piece of a stack nothing is called but the stack. */
+  enter(effect: Protected, facts: Call.Facts): AnyEffect {
+    return asEffect(new Entrance(this.region ??= compile(this.parts), effect, facts, undefined))
+  }
+
+  protect(effect: AnyEffect, facts: Call.Facts): AnyEffect {
+    return this.parts.length === 0 ? effect : this.enter(effect, facts)
+  }
+}
+
+/** Made when it is asked for the first time, and kept. */
+const lazily = (name: string, enumerable: boolean, make: (chain: Chain) => unknown): PropertyDescriptor => ({
+  get(this: { readonly [ChainId]: Chain }) {
+    const value = make(this[ChainId])
+    Object.defineProperty(this, name, { value, enumerable })
+    return value
+  }
+})
+
 /**
  * What all policies have in common: a program may keep one policy for each of many keys, so nothing stands in each of them that can
  * stand here. A policy with more to it has a prototype of its own, which begins with this one.
@@ -138,13 +163,17 @@ export interface Policy<out E = never, out R = never> extends Pipeable {
  */
 export const prototype: object = Object.create(Function.prototype, {
   [TypeId]: { value: { _E: (_: never) => _, _R: (_: never) => _ } },
-  steps: {
-    get(this: Policy<any, any>) {
-      const value = Object.freeze(partsOf(this).map((part) => part.step))
-      Object.defineProperty(this, "steps", { value, enumerable: true })
-      return value
-    }
-  },
+  steps: lazily("steps", true, ({ parts }) => Object.freeze(parts.map((part) => part.step))),
+  with: lazily("with", false, (chain) => (given: Call.Facts) => {
+    const facts = Facts.read("Policy.with", given)
+    return (effect: AnyEffect): AnyEffect => chain.protect(effect, facts)
+  }),
+  run: lazily(
+    "run",
+    false,
+    (chain) => (attempt: (call: Call.Call) => AnyEffect, given?: Call.Facts) =>
+      chain.enter(attempt, given === undefined ? Call.none : Facts.read("Policy.run", given))
+  ),
   pipe: {
     value(this: Policy<any, any>) {
       return pipeArguments(this, arguments)
@@ -158,31 +187,14 @@ export const prototype: object = Object.create(Function.prototype, {
 })
 
 /**
- * Builds a policy from its parts, outermost first. It is compiled by its first call: of a piece of a stack nothing is called but the stack.
+ * Builds a policy from its parts, outermost first.
  *
  * @internal
  */
 export const policy = <E = never, R = never>(parts: ReadonlyArray<Part>, proto = prototype): Policy<E, R> => {
-  const identity = parts.length === 0
-  let link: Region | undefined
-  const enter = (effect: Protected, facts: Call.Facts, outer?: Around): AnyEffect =>
-    asEffect(new Entrance(link ??= compile(parts), effect, facts, undefined, outer))
-  const self: any = (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, Call.none)
-  Object.setPrototypeOf(self, proto)
-  const fixed = {
-    [PartsId]: parts,
-    [WithinId]: enter,
-    with: (given: Call.Facts) => {
-      const facts = Facts.read("Policy.with", given)
-      return (effect: AnyEffect): AnyEffect => identity ? effect : enter(effect, facts)
-    },
-    run: (attempt: (call: Call.Call) => AnyEffect, given?: Call.Facts) =>
-      enter(attempt, given === undefined ? Call.none : Facts.read("Policy.run", given))
-  }
-  for (const key of Reflect.ownKeys(fixed)) {
-    Object.defineProperty(self, key, { value: fixed[key as keyof typeof fixed] })
-  }
-  return self
+  const chain = new Chain(parts)
+  const self: any = (effect: AnyEffect): AnyEffect => chain.protect(effect, Call.none)
+  return Object.setPrototypeOf(Object.defineProperty(self, ChainId, { value: chain }), proto)
 }
 
 /**
@@ -201,18 +213,17 @@ export const fromFunction = <E, R>(
   }])
 
 /**
- * Runs what is behind a passage under one more policy, which has a call of its own, with attempts of its own. The limits around the
- * passage are around that call too.
+ * The policy compiled as one of those that a keyed policy of this name keeps. What a call through it passes is this and no more: of the
+ * policy itself nothing has to be kept.
  *
  * @internal
  */
-export const within = (self: Policy<any, any>, next: Next, passage: Passage): AnyEffect =>
-  (self as any)[WithinId](next, passage.facts, passage)
+export const compiledFor = (keyed: string, self: Policy<any, any>): Region => compile(partsOf(self), keyed)
 
 /**
  * @internal
  */
-export const partsOf = (self: Policy<any, any>): ReadonlyArray<Part> => (self as any)[PartsId]
+export const partsOf = (self: Policy<any, any>): ReadonlyArray<Part> => (self as any)[ChainId].parts
 
 /**
  * Whether a value is a policy; any other function is not.

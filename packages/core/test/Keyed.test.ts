@@ -8,6 +8,7 @@ import * as Policy from "@holdfast/core/Policy"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Retry from "@holdfast/core/Retry"
 import * as Timeout from "@holdfast/core/Timeout"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -218,4 +219,90 @@ describe("limits and retries around a keyed policy", () => {
       const open = Policy.lint(Retry.make({ maxRetries: 1 })).map(({ rule }) => rule)
       assert.includeMembers(open, ["no-attempt-timeout", "bulkhead-off"])
     }))
+})
+
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+describe("a keyed policy with more keys than its capacity", () => {
+  it("a call finds the policy of calls in flight, though its key is beyond the capacity", async () => {
+    const built: Array<string> = []
+    const policy = Effect.runSync(Policy.keyed({
+      name: "tenants",
+      capacity: 1,
+      make: (key) => {
+        built.push(key)
+        return CircuitBreaker.make({ name: key, tripPolicy: CircuitBreaker.consecutive(1) })
+      }
+    }))
+    const done = Effect.runSync(Deferred.make<void>())
+    const slow = Effect.runFork(Deferred.await(done).pipe(policy.with({ key: "a" })))
+    await turn()
+    Effect.runSync(Effect.void.pipe(policy.with({ key: "b" })))
+    assert.deepStrictEqual(Effect.runSync(policy.keys), ["b"])
+    Effect.runSync(Effect.exit(Effect.fail(new Busy()).pipe(policy.with({ key: "a" }))))
+    const rejected = Effect.runSync(Effect.flip(Effect.void.pipe(policy.with({ key: "a" }))))
+    assert.strictEqual((rejected as CircuitBreaker.CircuitOpen)._tag, "CircuitOpen")
+    assert.deepStrictEqual(built, ["a", "b"])
+    Effect.runSync(Deferred.succeed(done, undefined))
+    await Effect.runPromise(Fiber.join(slow))
+  })
+})
+
+describe("the policy of a new key", () => {
+  const slowly = (started: Array<string>, gate: Deferred.Deferred<void>, otherwise = Effect.void) =>
+    Effect.runSync(Policy.keyed({
+      name: "tenants",
+      capacity: 10,
+      make: (key) => {
+        started.push(key)
+        return Effect.zipRight(
+          Effect.zipRight(Deferred.await(gate), otherwise),
+          CircuitBreaker.make({ name: key, tripPolicy: CircuitBreaker.consecutive(5) })
+        )
+      }
+    }))
+  it("is built once, however many calls come meanwhile", async () => {
+    const started: Array<string> = []
+    const gate = Effect.runSync(Deferred.make<void>())
+    const policy = slowly(started, gate)
+    const fibers = Array.from(
+      { length: 20 },
+      (_, call) => Effect.runFork(Effect.succeed(call).pipe(policy.with({ key: "a" })))
+    )
+    await turn()
+    Effect.runSync(Deferred.succeed(gate, undefined))
+    const answers = await Promise.all(fibers.map((fiber) => Effect.runPromise(Fiber.join(fiber))))
+    assert.deepStrictEqual(answers, Array.from({ length: 20 }, (_, call) => call))
+    assert.deepStrictEqual(started, ["a"])
+  })
+
+  it("is built by another call, if the call that built it left", async () => {
+    const started: Array<string> = []
+    const gate = Effect.runSync(Deferred.make<void>())
+    const policy = slowly(started, gate)
+    const [first, second, third] = [1, 2, 3].map((call) =>
+      Effect.runFork(Effect.succeed(call).pipe(policy.with({ key: "a" })))
+    )
+    await turn()
+    await Effect.runPromise(Fiber.interrupt(second!))
+    await Effect.runPromise(Fiber.interrupt(first!))
+    await turn()
+    assert.deepStrictEqual(started, ["a", "a"])
+    Effect.runSync(Deferred.succeed(gate, undefined))
+    assert.strictEqual(await Effect.runPromise(Fiber.join(third!)), 3)
+  })
+
+  it("a defect of what builds it ends the calls that wait for it, and the next call builds again", async () => {
+    const started: Array<string> = []
+    const gate = Effect.runSync(Deferred.make<void>())
+    const policy = slowly(started, gate, Effect.die("no policy"))
+    const fibers = [1, 2, 3].map((call) => Effect.runFork(Effect.succeed(call).pipe(policy.with({ key: "a" }))))
+    await turn()
+    Effect.runSync(Deferred.succeed(gate, undefined))
+    const exits = await Promise.all(fibers.map((fiber) => Effect.runPromise(Fiber.await(fiber))))
+    assert.deepStrictEqual(exits.map(String).filter((exit) => exit.includes("no policy")).length, 3)
+    assert.deepStrictEqual(started, ["a"])
+    await Effect.runPromise(Effect.exit(Effect.void.pipe(policy.with({ key: "a" }))))
+    assert.deepStrictEqual(started, ["a", "a"])
+  })
 })

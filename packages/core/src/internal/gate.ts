@@ -205,6 +205,8 @@ export interface Region {
   /** A region without gates behind the last wrapper: it is there to tell listeners of attempts, or for faults, else left out. */
   readonly attemptsOnly: boolean
   readonly dependency: string | undefined
+  /** The keyed policy that keeps the policy. */
+  readonly keyed: string | undefined
   /** How its end is told where no gate of it asked: as the piece around it, or the next one inside, would see it. */
   readonly classify: Failure.Classify
 }

@@ -233,7 +233,7 @@ export abstract class CallPassage extends Matched implements Passage {
     const attempt = inner === undefined ? Math.max(1, state.attempts) : inner.attempt
     const maxAttempts = inner === undefined ? state.maxAttempts : inner.maxAttempts
     const deadline = this.deadline === Infinity ? undefined : this.deadline
-    const { dependency } = this.region
+    const { dependency, keyed } = this.region
     const last = state.described
     if (
       last !== undefined && last.attempt === attempt && last.maxAttempts === maxAttempts &&
@@ -241,7 +241,7 @@ export abstract class CallPassage extends Matched implements Passage {
     ) {
       return last
     }
-    return state.described = {
+    const described: Call.Call = {
       dependency,
       operation: this.facts.operation,
       requestId: this.facts.requestId,
@@ -252,6 +252,7 @@ export abstract class CallPassage extends Matched implements Passage {
       criticality: this.facts.criticality ?? "important",
       deadline
     }
+    return state.described = keyed === undefined ? described : { ...described, keyed }
   }
 
   tell(event: ResilienceEvent.ResilienceEvent): void {
