@@ -195,6 +195,28 @@ export const list: Effect.Effect<ReadonlyArray<LiveDependency>> = Effect.flatMap
   (registry) => registry.dependencies
 )
 
+export {
+  /**
+   * Whether the program declares a dependency of this name, and the operation of it that is asked for: the layer of the dependency was
+   * built in this process. What keeps a bounded number of names, as metrics do, keeps these in any case.
+   *
+   * @example
+   * import * as Dependency from "@holdfast/core/Dependency"
+   * import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
+   * import * as Effect from "effect/Effect"
+   *
+   * class Mail extends Dependency.Service<Mail>()("mail") {}
+   *
+   * const isDeclared = Effect.provide(Effect.sync(() => DependencyRegistry.isDeclared("mail")), Mail.layer)
+   *
+   * Effect.runPromise(isDeclared).then(console.log) // true
+   *
+   * @since 0.1.0
+   * @category guards
+   */
+  isDeclared
+} from "./internal/declared.js"
+
 /**
  * One live dependency.
  *

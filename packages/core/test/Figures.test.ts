@@ -384,7 +384,29 @@ describe("Figures over time", () => {
     }))
 })
 
+class Kept extends Dependency.Service<Kept>()("figures.kept", { operations: { late: {} } }) {}
+
 describe("Figures in bounded memory", () => {
+  watching(
+    "a dependency that is declared is told apart, whatever else has filled the bound",
+    (read) =>
+      Effect.gen(function*() {
+        for (let tenant = 0; tenant < 30; tenant++) {
+          yield* Retry.make({ maxRetries: 0, dependency: `d${tenant}` }).with({ operation: `op ${tenant}` })(
+            Effect.void
+          )
+        }
+        yield* Kept.call({ operation: "late" })(Effect.void).pipe(Effect.provide(Kept.layer))
+        const { dependencies } = yield* read
+        const found = dependencies.find(({ dependency }) => dependency === "figures.kept")
+        assert.deepStrictEqual(found?.operations.map(({ calls, operation }) => [operation, calls.Success]), [[
+          "late",
+          1
+        ]])
+      }),
+    { maximumDependencies: 2, maximumOperations: 2 }
+  )
+
   watching(
     "operations and dependencies beyond what is told apart are counted as other",
     (read) =>

@@ -480,6 +480,17 @@ describe("Health of a program", () => {
     assert.match(refused({ stuck: 1 }), /stuck is 1, allowed is no such field/)
   })
 
+  watching("follows what is declared, whatever else has filled its capacity", (read) =>
+    Effect.gen(function*() {
+      class Kept extends Dependency.Service<Kept>()("health.kept") {}
+      for (let tenant = 0; tenant < 20; tenant++) {
+        yield* Retry.make({ maxRetries: 0, dependency: `d${tenant}` })(Effect.void)
+      }
+      yield* Effect.provide(Kept.call(Effect.void), Kept.layer)
+      const { dependencies } = yield* read
+      assert.include(dependencies.map(({ dependency }) => dependency), "health.kept")
+    }), { capacity: 3 })
+
   watching("follows no more than its capacity", (read) =>
     Effect.gen(function*() {
       for (let one = 0; one < 20; one++) {

@@ -20,8 +20,8 @@ import type { Family, Labels } from "./MetricFamilies.js"
 export interface Options {
   /**
    * The most values of one label: services of the process, endpoints of a service, statuses of an endpoint. All that come later share
-   * the value `other`: a metric is never removed again, and a name made of data would fill the memory. Default 100. Where the layer is
-   * built more than once in a process, the largest counts.
+   * the value `other`, except what is declared: a metric is never removed again, and a name made of data would fill the memory.
+   * Default 100. Where the layer is built more than once in a process, the largest counts.
    */
   readonly maximumLabelValues?: number | undefined
 }

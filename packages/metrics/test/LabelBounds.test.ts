@@ -1,5 +1,5 @@
 /**
- * Who counts is one for the whole process, and its bound only grows: these tests have a process of their own.
+ * Who counts is one for the whole process, and its bound only grows: these tests have a process of their own, and run one after the other.
  */
 import { assert, describe, it } from "@effect/vitest"
 import { families } from "@holdfast/metrics/MetricFamilies"
@@ -9,7 +9,7 @@ import * as Random from "effect/Random"
 import { ended } from "./support/events.js"
 import { seriesOf } from "./support/series.js"
 
-describe("the bound of a label", () => {
+describe.sequential("the bound of a label", () => {
   it("H06: past the bound every new value is `other`, and the known ones go on", () => {
     const listen = ResilienceMetrics.listener({ maximumLabelValues: 3 })
     for (let order = 0; order < 1000; order++) {

@@ -8,6 +8,7 @@ import type * as Call from "../Call.js"
 import type { Fault, Kind } from "../Fault.js"
 import { BlastRadius, type Caps } from "./blastRadius.js"
 import { Arrivals, delayOf, draw } from "./chaosDraw.js"
+import { isDeclared } from "./declared.js"
 
 /**
  * A fault with the dependencies that it aims at.
@@ -153,7 +154,8 @@ export class Injector {
   }
 
   private accountOf(dependency: string): Account {
-    const key = this.accounts.has(dependency) || this.accounts.size < mostAccounts ? dependency : "other"
+    const room = this.accounts.size < mostAccounts || isDeclared(dependency)
+    const key = this.accounts.has(dependency) || room ? dependency : "other"
     let account = this.accounts.get(key)
     if (account === undefined) {
       account = emptyAccount()

@@ -18,6 +18,7 @@ import {
   type UnsafePolicy
 } from "../LiveDependency.js"
 import { type Finding, InvalidOptions } from "../Options.js"
+import { declare } from "./declared.js"
 import { changed, type Settings, type Slots } from "./dependencySlots.js"
 import * as DependencyStack from "./dependencyStack.js"
 
@@ -101,6 +102,7 @@ export const start = (dependency: string, initial: Settings): Effect.Effect<Runn
     }
     let policies = DependencyStack.policiesOf(settings, stack)
     yield* DependencyStack.lintAll(dependency, settings, policies)
+    declare(dependency, settings.operations.keys())
 
     const policyFor = (operation: string | undefined) =>
       operation === undefined ? policies.base : policies.operations.get(operation) ?? policies.base

@@ -13,6 +13,7 @@ import type {
 } from "../ResilienceEvent.js"
 import type * as TripPolicy from "../TripPolicy.js"
 import { ofChange } from "./circuitWords.js"
+import { isDeclared } from "./declared.js"
 import { Cell, type Measures } from "./figuresCell.js"
 import {
   type BulkheadFigures,
@@ -87,11 +88,17 @@ const reachOf = (policy: TripPolicy.Trip["policy"], at: number, lastGood: number
   }
 }
 
-/** The value of a key, made on first use; beyond `most` of them, that of `other`. */
-const kept = <A>(map: Map<string, A>, key: string, most: number, make: (key: string) => A): A => {
+/** The value of a key, made on first use; beyond `most` of them, that of `other`, unless the dependency it is about is declared. */
+const kept = <A>(
+  map: Map<string, A>,
+  key: string,
+  most: number,
+  make: (key: string) => A,
+  dependency: string | undefined = key
+): A => {
   let value = map.get(key)
   if (value === undefined) {
-    const name = map.size < most ? key : other
+    const name = map.size < most || isDeclared(dependency) ? key : other
     value = map.get(name) ?? make(name)
     map.set(name, value)
   }
@@ -176,7 +183,10 @@ export class Recorder {
     if (known !== undefined) {
       return known
     }
-    const operation = call.operation === undefined || this.cells < this.mostOperations ? call.operation : other
+    const operation = call.operation === undefined || this.cells < this.mostOperations ||
+        isDeclared(call.dependency, call.operation)
+      ? call.operation
+      : other
     let cell = operations.get(operation)
     if (cell === undefined) {
       const dependency = this.dependencies.has(call.dependency) ? call.dependency : other
@@ -219,7 +229,7 @@ export class Recorder {
     const refusals = kept(this.bulkheads, event.bulkhead, this.mostOperations, () => ({
       maxConcurrent: 0,
       byCell: new Map<Cell, Periods>()
-    }))
+    }), event.call.dependency)
     refusals.maxConcurrent = event.maxConcurrent
     const cell = this.rejected(event, "bulkhead")
     if (cell !== undefined) {
@@ -238,7 +248,7 @@ export class Recorder {
       trips: new Periods(),
       reopened: new Periods(),
       narrowest: undefined
-    }))
+    }), event.dependency)
     circuit.state = ofChange[event._tag]
     circuit.since = event.at
     if (event._tag === "CircuitClosed") {

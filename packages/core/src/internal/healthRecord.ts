@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import type * as Call from "../Call.js"
 import type { CallEnded, CircuitChanged, FallbackFailed, FallbackServed, ResilienceEvent } from "../ResilienceEvent.js"
 import { type CircuitState, ofChange } from "./circuitWords.js"
+import { isDeclared } from "./declared.js"
 import { tripWords } from "./explainWords.js"
 import { errorText } from "./logLines.js"
 
@@ -183,10 +184,15 @@ export class HealthRecord {
     }
   }
 
-  /** Whoever comes when all places are taken is not followed. */
-  private kept<A>(map: Map<string, A>, key: string, make: () => A): A | undefined {
+  /** When all places are taken, only what is declared is still followed. */
+  private kept<A>(
+    map: Map<string, A>,
+    key: string,
+    make: () => A,
+    dependency: string | undefined = key
+  ): A | undefined {
     let value = map.get(key)
-    if (value === undefined && map.size < this.capacity) {
+    if (value === undefined && (map.size < this.capacity || isDeclared(dependency))) {
       value = make()
       map.set(key, value)
     }
@@ -231,7 +237,8 @@ export class HealthRecord {
   }
 
   private circuitChanged(event: CircuitChanged): void {
-    this.kept(this.circuits, event.breaker, () => new CircuitRecord(event.dependency ?? event.breaker))?.changed(event)
+    const record = () => new CircuitRecord(event.dependency ?? event.breaker)
+    this.kept(this.circuits, event.breaker, record, event.dependency)?.changed(event)
   }
 
   private served(event: FallbackServed): void {

@@ -2,6 +2,7 @@
  * Turns events into updates of metric series. Everything that an event needs is found by the names in it, and kept.
  */
 import type * as Call from "@holdfast/core/Call"
+import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import type * as Outcome from "@holdfast/core/Outcome"
 import type * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import type * as Duration from "effect/Duration"
@@ -98,7 +99,11 @@ class Service {
   constructor(service: string, bound: Bound) {
     this.service = service
     this.bound = bound
-    this.endpoints = new Vocabulary(bound, (endpoint) => new Endpoint(service, endpoint, bound))
+    this.endpoints = new Vocabulary(
+      bound,
+      (endpoint) => new Endpoint(service, endpoint, bound),
+      (endpoint) => endpoint !== undefined && DependencyRegistry.isDeclared(service, endpoint)
+    )
     this.retriesPerCall = seriesOf(families.retriesPerCall, service)
     this.trips = seriesOf(families.circuitTrips, service)
     this.bulkheadRejected = seriesOf(families.bulkheadRejected, service)
@@ -154,6 +159,22 @@ interface Place {
 export const serviceOf = (dependency: string, piece: string): string =>
   piece.startsWith(`${dependency}.`) ? piece.slice(0, piece.lastIndexOf(".")) : dependency
 
+/** Under which name a call is counted: the policies that a keyed policy keeps are one service. */
+const nameOf = (call: Call.Call | undefined): string | undefined => call?.keyed ?? call?.dependency
+
+/** An operation that has pieces of its own is a service of its own, `payments.charge`. */
+const isDeclared = (service: string | undefined): boolean => {
+  if (DependencyRegistry.isDeclared(service)) {
+    return true
+  }
+  for (let dot = service?.indexOf(".") ?? -1; dot > 0; dot = service!.indexOf(".", dot + 1)) {
+    if (DependencyRegistry.isDeclared(service!.slice(0, dot), service!.slice(dot + 1))) {
+      return true
+    }
+  }
+  return false
+}
+
 /**
  * Effect's metrics are those of the process, and so is who counts them: a second one would count every event a second time.
  *
@@ -164,7 +185,7 @@ export class Recorder {
   /** By the names of breakers and bulkheads. */
   private readonly pieces: Vocabulary<Vocabulary<Service>>
   private most = 0
-  private lastDependency: string | undefined = undefined
+  private lastName: string | undefined = undefined
   private lastOperation: string | undefined = undefined
   private lastPlace: Place | undefined = undefined
 
@@ -181,10 +202,11 @@ export class Recorder {
         return 4 * most()
       }
     }
-    this.services = new Vocabulary(bound, (service) => new Service(service, bound))
+    this.services = new Vocabulary(bound, (service) => new Service(service, bound), isDeclared)
     this.pieces = new Vocabulary(
       remembered,
-      (dependency) => new Vocabulary(remembered, (piece) => this.services.of(serviceOf(dependency, piece)))
+      (dependency) => new Vocabulary(remembered, (piece) => this.services.of(serviceOf(dependency, piece))),
+      isDeclared
     )
   }
 
@@ -248,34 +270,36 @@ export class Recorder {
       case "CircuitClosed":
       case "CircuitIsolated":
       case "CircuitDisabled": {
-        const service = this.piece(event.dependency, event.breaker)
+        const service = event.call?.keyed === undefined
+          ? this.piece(event.dependency, event.breaker)
+          : this.services.of(event.call.keyed)
         if (event._tag === "CircuitOpened") {
           service.trips.update(1)
         }
         return service.count(families.circuitTransitions, stateOf[event._tag])
       }
       case "CircuitRejected":
-        return this.piece(event.call.dependency, event.breaker).count(families.circuitRejected, event.reason)
+        return this.pieceOf(event.call, event.breaker).count(families.circuitRejected, event.reason)
       case "LateResult":
-        return this.piece(event.call.dependency, event.breaker).lateResults.update(1)
+        return this.pieceOf(event.call, event.breaker).lateResults.update(1)
       case "BulkheadRejected":
-        return this.piece(event.call.dependency, event.bulkhead).bulkheadRejected.update(1)
+        return this.pieceOf(event.call, event.bulkhead).bulkheadRejected.update(1)
       case "RateLimitExceeded":
-        return this.piece(event.call.dependency, event.limiter)
+        return this.pieceOf(event.call, event.limiter)
           .count(families.limiterDecisions, event.dryRun === true ? "would_refuse" : "refused")
       case "FallbackServed": {
-        const service = this.services.of(event.call?.dependency ?? event.fallback)
+        const service = this.services.of(nameOf(event.call) ?? event.fallback)
         service.count(families.fallbackInvocations, event.kind)
         return service.fellBack(event.at)
       }
       case "FallbackFailed":
-        return this.services.of(event.call?.dependency ?? event.fallback).count(families.fallbackFailures, event.kind)
+        return this.services.of(nameOf(event.call) ?? event.fallback).count(families.fallbackFailures, event.kind)
       case "ChaosInjected":
         return this.about(event.call).count(families.chaosInjections, event.fault)
       case "UnclassifiedFailure":
         return this.about(event.call).count(families.unclassified, event.tag)
       case "PolicyFault":
-        return this.services.of(event.call?.dependency).count(families.policyFaults, "policy")
+        return this.services.of(nameOf(event.call)).count(families.policyFaults, "policy")
       case "FinalizerDied":
         return this.about(event.call).count(families.policyFaults, "finalizer")
       // A retry is counted when it has ended, who waits for a place is read at the registry, and a rehearsal is no call.
@@ -287,21 +311,27 @@ export class Recorder {
   }
 
   private about(call: Call.Call): Service {
-    return this.services.of(call.dependency)
+    return this.services.of(nameOf(call))
   }
 
   /** Where the ends of a call are counted, and of its attempts before; `undefined` for a guard of the server's. */
-  private placeOf({ dependency, operation }: Call.Call): Place | undefined {
-    if (this.lastDependency !== dependency || this.lastOperation !== operation || this.lastPlace === undefined) {
-      if (own.has(dependency)) {
+  private placeOf(call: Call.Call): Place | undefined {
+    const name = nameOf(call)
+    const { operation } = call
+    if (this.lastName !== name || this.lastOperation !== operation || this.lastPlace === undefined) {
+      if (own.has(name)) {
         return undefined
       }
-      const service = this.services.of(dependency)
-      this.lastDependency = dependency
+      const service = this.services.of(name)
+      this.lastName = name
       this.lastOperation = operation
       this.lastPlace = { service, endpoint: service.endpoints.of(operation) }
     }
     return this.lastPlace
+  }
+
+  private pieceOf(call: Call.Call, piece: string): Service {
+    return call.keyed === undefined ? this.piece(call.dependency, piece) : this.services.of(call.keyed)
   }
 
   private piece(dependency: string | undefined, piece: string): Service {

@@ -68,8 +68,18 @@ export interface Bound {
   readonly most: number
 }
 
+/** A longer name is no name but data. In UTF-16 units. */
+const longest = 200
+
+/** Half of a surrogate pair is written as the same replacement character, whichever it was. */
+const halfPair = /[\ud800-\udfff]/u
+
+/** May a value stand on a page as it is? Cut or replaced it could equal another one. */
+const isFit = (value: string): boolean => value.length <= longest && !halfPair.test(value)
+
 /**
- * The values of a label, at most so many: all that come later share one entry, `other`.
+ * The values of a label, at most so many: all that come later share one entry, `other`, as do those that are too long. What the program
+ * declares always has an entry of its own.
  *
  * @internal
  */
@@ -77,11 +87,17 @@ export class Vocabulary<A> {
   private readonly known = new Map<string | undefined, A>()
   private readonly bound: Bound
   private readonly make: (value: string) => A
+  private readonly isDeclared: (value: string | undefined) => boolean
   private overflow: A | undefined = undefined
 
-  constructor(bound: Bound, make: (value: string) => A) {
+  constructor(
+    bound: Bound,
+    make: (value: string) => A,
+    isDeclared: (value: string | undefined) => boolean = () => false
+  ) {
     this.bound = bound
     this.make = make
+    this.isDeclared = isDeclared
   }
 
   of(value: string | undefined): A {
@@ -89,7 +105,8 @@ export class Vocabulary<A> {
   }
 
   private first(value: string | undefined): A {
-    if (value === other || this.known.size >= this.bound.most) {
+    const fits = this.known.size < this.bound.most && (value === undefined || isFit(value))
+    if (value === other || (!fits && !this.isDeclared(value))) {
       return this.overflow ??= this.make(other)
     }
     const made = this.make(value === undefined || value === "" ? unnamed : value)
