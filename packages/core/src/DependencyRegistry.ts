@@ -197,8 +197,7 @@ export const list: Effect.Effect<ReadonlyArray<LiveDependency>> = Effect.flatMap
 
 export {
   /**
-   * Whether the program declares a dependency of this name, and the operation of it that is asked for: the layer of the dependency was
-   * built in this process. What keeps a bounded number of names, as metrics do, keeps these in any case.
+   * Whether the layer of a dependency of this name, with this operation, was built in this process. Metrics count these in any case.
    *
    * @example
    * import * as Dependency from "@holdfast/core/Dependency"
@@ -206,9 +205,7 @@ export {
    * import * as Effect from "effect/Effect"
    *
    * class Mail extends Dependency.Service<Mail>()("mail") {}
-   *
    * const isDeclared = Effect.provide(Effect.sync(() => DependencyRegistry.isDeclared("mail")), Mail.layer)
-   *
    * Effect.runPromise(isDeclared).then(console.log) // true
    *
    * @since 0.1.0

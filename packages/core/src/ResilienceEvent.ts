@@ -317,7 +317,8 @@ export type ResilienceEvent =
 
 /**
  * Hears every event, in the step in which it happens: it must be quick and must not block. One that throws is reported once per
- * call and stops neither the call nor the others. The fiber is the one whose call it is, to be read and not to be moved; it need not
+ * call and stops neither the call nor the others. Nothing waits for an `async` one; its rejection is told to the others, and logged once for
+ * each listener. The fiber is the one whose call it is, to be read and not to be moved; it need not
  * be the one that runs, since an alarm or the end of another call can end its wait.
  *
  * @since 0.1.0

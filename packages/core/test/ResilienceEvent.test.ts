@@ -10,6 +10,7 @@ import * as Timeout from "@holdfast/core/Timeout"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
+import { loggedInto } from "./support/logged.js"
 
 type Told = Extract<ResilienceEvent.ResilienceEvent, { readonly _tag: "AttemptEnded" | "CallEnded" | "PolicyFault" }>
 
@@ -102,4 +103,36 @@ describe("the ends that listeners hear of", () => {
       assert.deepStrictEqual({ ...first?.call, attempt: 2 }, { ...second?.call })
       assert.strictEqual(first?.call?.operation, "get")
     }))
+})
+
+describe("an async listener", () => {
+  it("that rejects ends nothing: the others hear of it, and it is logged once", async () => {
+    const unhandled: Array<unknown> = []
+    const hear = (reason: unknown) => void unhandled.push(reason)
+    process.on("unhandledRejection", hear)
+    const told: Array<string> = []
+    const lines: Array<string> = []
+    const rejecting = async () => {
+      await Promise.resolve()
+      throw new Error("not stored")
+    }
+    await Effect.succeed(1).pipe(
+      Timeout.make("1 second", { name: "listened" }),
+      Effect.repeatN(2),
+      ResilienceEvent.listen((event) =>
+        told.push(event._tag === "PolicyFault" ? `fault of ${event.part}` : event._tag)
+      ),
+      ResilienceEvent.listen(rejecting as () => void),
+      loggedInto(lines),
+      Effect.runPromise
+    )
+    // Rejections without a handler are reported before the next turn of the event loop.
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off("unhandledRejection", hear)
+    assert.deepStrictEqual(unhandled, [])
+    assert.lengthOf(told.filter((one) => one === "fault of listener"), 6, told.join())
+    assert.deepStrictEqual(lines.map((line) => line.split(" cause")[0]), [
+      "ERROR A listener rejected; the others and the call went on without it"
+    ])
+  })
 })
