@@ -10,6 +10,7 @@ import type * as PubSub from "effect/PubSub"
 import type * as CircuitBreaker from "./CircuitBreaker.js"
 import type { State } from "./CircuitBreakerMachine.js"
 import type * as Lint from "./Lint.js"
+import { describeFinding } from "./Options.js"
 import type * as Policy from "./Policy.js"
 import type * as RateLimiter from "./RateLimiter.js"
 
@@ -96,7 +97,7 @@ export class InvalidSettings extends Data.TaggedError("InvalidSettings")<{
 }> {
   override get message(): string {
     return `The settings of ${this.dependency} are wrong:\n` + this.findings
-      .map(({ allowed, path, value }) => `  ${path} is ${show(value)}, allowed is ${allowed}`)
+      .map(({ allowed, path, value }) => `  ${describeFinding(path, show(value), allowed)}`)
       .join("\n")
   }
 }

@@ -44,6 +44,14 @@ const show = (value: unknown): string => {
 }
 
 /**
+ * Says what is wrong with a value. Of a name that nothing reads no value is allowed.
+ *
+ * @internal
+ */
+export const describeFinding = (field: string, shown: string, allowed: string): string =>
+  `${field} is ${shown}${allowed.startsWith("unknown ") ? ":" : ", allowed is"} ${allowed}`
+
+/**
  * The options given to `owner` are wrong. Literal options end as this defect at `make` (a bug in the program); the same from a
  * `Config` is a typed error. All wrong fields are reported at once.
  *
@@ -67,7 +75,7 @@ export class InvalidOptions extends Data.TaggedError("InvalidOptions")<{
 }> {
   override get message(): string {
     return `${this.owner}: ` + this.findings
-      .map((finding) => `${finding.field} is ${show(finding.value)}, allowed is ${finding.allowed}`)
+      .map(({ allowed, field, value }) => describeFinding(field, show(value), allowed))
       .join("; ")
   }
 }

@@ -228,7 +228,7 @@ describe("Dependency.layerConfig", () => {
         error.message,
         `The settings of payments are wrong:
   PAYMENTS_TOTAL_TIMEOUT is "2 secnds", allowed is a duration, such as "2 seconds", or off
-  PAYMENTS_BULKHEAD_MAX_CONCURRENT is "twenty", allowed is a number
+  PAYMENTS_BULKHEAD_MAX_CONCURRENT is "twenty", allowed is a number in digits, such as 20 or 0.5
   PAYMENTS_BULKHEAD is "maybe", allowed is on or off; its numbers have variables of their own
   PAYMENTS_CIRCUIT_BREAKER_DRY_RUN is "yes", allowed is true or false
   PAYMENTS_CIRCUIT_BREAKER_FAILURE_RATE_WINDOW is "100 call-ups", allowed is a duration or a number of calls, such as "30 seconds" or "100 calls"
@@ -236,9 +236,9 @@ describe("Dependency.layerConfig", () => {
   PAYMENTS_RETRY_BACKOFF_JITTER is "some", allowed is full, equal, none, or a share such as 0.2
   PAYMENTS_RETRY_BACKOFF_FACTOR is "0", allowed is a number from 1 to 1000
   PAYMENTS_OPERATIONS_GET_CHARGES_ID_ATTEMPT_TIMEOUT is "soon", allowed is a duration, such as "2 seconds", or off
-  PAYMENTS_OPERATIONS_CHARGE_ATTEMPT_TIMEOUT is "1 second", allowed is no such setting; there are OPERATIONS_GET_CHARGES_ID_RETRY, OPERATIONS_GET_CHARGES_ID_RETRY_MAX_RETRIES, OPERATIONS_GET_CHARGES_ID_RETRY_BACKOFF_BASE, OPERATIONS_GET_CHARGES_ID_RETRY_BACKOFF_FACTOR, OPERATIONS_GET_CHARGES_ID_RETRY_BACKOFF_CAP, OPERATIONS_GET_CHARGES_ID_RETRY_BACKOFF_JITTER, OPERATIONS_GET_CHARGES_ID_ATTEMPT_TIMEOUT
+  PAYMENTS_OPERATIONS_CHARGE_ATTEMPT_TIMEOUT is "1 second", allowed is nothing: the operation charge does not declare attemptTimeout, and only its declaration can add a slot
   PAYMENTS_RATE_LIMITER_RATE is "10", allowed is nothing: payments does not declare rateLimiter, and only its declaration can add a slot
-  PAYMENTS_RETRY_MAX_RETRYS is "2", allowed is no such setting; there are RETRY, RETRY_MAX_RETRIES, RETRY_BACKOFF_BASE, RETRY_BACKOFF_FACTOR, RETRY_BACKOFF_CAP, RETRY_BACKOFF_JITTER, RETRY_BUDGET_PERCENT, RETRY_BUDGET_MINIMUM_PER_SECOND, RETRY_BUDGET_TTL
+  PAYMENTS_RETRY_MAX_RETRYS is "2": unknown setting; did you mean PAYMENTS_RETRY_MAX_RETRIES?
   PAYMENTS_BULKHEAD_MAX_QUEUE is "-1", allowed is a whole number from 0 to 1000000
   PAYMENTS_RETRY_BUDGET_TTL is "1 hour", allowed is a duration from 1s to 1m, such as "2 seconds"
   PAYMENTS_RETRY_MAX_RETRIES is "1.5", allowed is a whole number from 0 to 1000
@@ -250,6 +250,86 @@ describe("Dependency.layerConfig", () => {
         allowed: "a duration, such as \"2 seconds\", or off"
       })
     }))
+
+  it.effect("numbers are written in digits: what another reader would take for 0 or 1 is refused", () =>
+    Effect.gen(function*() {
+      for (const text of ["0x10", "1e3", "0b1", "0o7", "Infinity", "+7", "1_000", "7 calls", ""]) {
+        const { findings } = yield* refused({ PAYMENTS_BULKHEAD_MAX_CONCURRENT: text })
+        assert.deepStrictEqual(findings, [
+          {
+            path: "PAYMENTS_BULKHEAD_MAX_CONCURRENT",
+            value: text,
+            allowed: "a number in digits, such as 20 or 0.5"
+          }
+        ])
+      }
+      const { circuitBreaker } = yield* policyFrom({ PAYMENTS_CIRCUIT_BREAKER_OPEN_JITTER: ".25" })
+      assert.strictEqual(circuitBreaker.openJitter, 0.25)
+    }))
+
+  it.effect("a setting that nothing knows is told with the full name of the one that was meant, else of all", () =>
+    Effect.gen(function*() {
+      const allowed = (record: Record<string, string>) =>
+        Effect.map(refused(record), ({ findings }) => findings.map((finding) => finding.allowed))
+      assert.deepStrictEqual(yield* allowed({ PAYMENTS_BULKHEAD_MAXCONCURRENT: "7" }), [
+        "unknown setting; did you mean PAYMENTS_BULKHEAD_MAX_CONCURRENT?"
+      ])
+      assert.deepStrictEqual(yield* allowed({ PAYMENTS_BULKHEAD_COLOUR: "red" }), [
+        "unknown setting; there are PAYMENTS_BULKHEAD, PAYMENTS_BULKHEAD_MAX_CONCURRENT, PAYMENTS_BULKHEAD_MAX_QUEUE, " +
+        "PAYMENTS_BULKHEAD_MAX_WAIT"
+      ])
+    }))
+
+  describe("the documented names are read, however the provider splits them", () => {
+    const flat = { PAYMENTS_BULKHEAD_MAX_CONCURRENT: "7", PAYMENTS_RETRY_BACKOFF_BASE: "50 millis" }
+    const nested = { PAYMENTS: { BULKHEAD: { MAX_CONCURRENT: "7" }, RETRY: { BACKOFF: { BASE: "50 millis" } } } }
+    const providers: Record<string, ConfigProvider.ConfigProvider> = {
+      "a map": ConfigProvider.fromMap(new Map(Object.entries(flat))),
+      "a map with a delimiter": variables(flat),
+      "a flat record": ConfigProvider.fromJson(flat),
+      "a nested record": ConfigProvider.fromJson(nested),
+      "a record below the prefix": ConfigProvider.fromJson({
+        PAYMENTS: { BULKHEAD_MAX_CONCURRENT: "7", RETRY: { BACKOFF_BASE: "50 millis" } }
+      }),
+      "one provider behind another": ConfigProvider.orElse(
+        ConfigProvider.fromMap(new Map()),
+        () => ConfigProvider.fromJson(nested)
+      )
+    }
+    for (const [name, provider] of Object.entries(providers)) {
+      it.effect(name, () =>
+        Effect.scoped(Effect.gen(function*() {
+          const context = yield* building(Payments.layerConfig(), provider)
+          const policy = yield* Effect.provide(Effect.flatMap(Payments, (payments) => payments.policy()), context)
+          const { bulkhead, retry } = settingsOf(policy)
+          assert.strictEqual(bulkhead.maxConcurrent, 7)
+          assert.strictEqual(retry.backoff.baseMillis, 50)
+        })))
+    }
+
+    it.effect("a wrong value and a misspelt name are refused in each of them", () =>
+      Effect.gen(function*() {
+        const wrong = [
+          ConfigProvider.fromMap(new Map([["PAYMENTS_TOTAL_TIMEOUT", "soon"], ["PAYMENTS_RETRY_MAX_RETRYS", "2"]])),
+          ConfigProvider.fromJson({ PAYMENTS: { TOTAL: { TIMEOUT: "soon" }, RETRY: { MAX: { RETRYS: "2" } } } })
+        ]
+        for (const provider of wrong) {
+          const error = yield* Effect.flip(Effect.scoped(building(Payments.layerConfig(), provider)))
+          assert.instanceOf(error, InvalidSettings)
+          assert.deepStrictEqual(error.findings.map(({ path }) => path), [
+            "PAYMENTS_TOTAL_TIMEOUT",
+            "PAYMENTS_RETRY_MAX_RETRYS"
+          ])
+        }
+      }))
+
+    it.effect("two values of one setting are refused", () =>
+      Effect.gen(function*() {
+        const provider = ConfigProvider.fromJson({ ...nested, PAYMENTS_BULKHEAD_MAX_CONCURRENT: "9" })
+        const error = yield* Effect.flip(Effect.scoped(building(Payments.layerConfig(), provider)))
+        assert.include(String(error.message), "PAYMENTS_BULKHEAD_MAX_CONCURRENT is [\"7\",\"9\"], allowed is one value")
+      }))
+  })
 
   it.effect("a duration below zero is refused, and is not taken for none", () =>
     Effect.gen(function*() {

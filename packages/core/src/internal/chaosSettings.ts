@@ -9,7 +9,7 @@ import * as Fault from "../Fault.js"
 import { Validation } from "../Options.js"
 import type { Caps } from "./blastRadius.js"
 import { type Rule, ruleOf } from "./chaosInjector.js"
-import { flag, namesBelow, number, type Parse, Reader, variable, type WrongText } from "./settingsReader.js"
+import { flag, number, type Parse, Reader, variable, type WrongText } from "./settingsReader.js"
 
 /**
  * With what an injector starts.
@@ -199,7 +199,7 @@ export const fromConfig = (
   dependencies: ReadonlyArray<string> | undefined
 ): Effect.Effect<{ readonly start: Start; readonly findings: ReadonlyArray<WrongText> }, ConfigError.ConfigError> =>
   Effect.gen(function*() {
-    const reader = new Reader(prefix)
+    const reader = yield* Reader.make(prefix)
     const on: boolean = (yield* one(reader, "ENABLED", flag)) ?? false
     if (!on) {
       const start: Start = { on, seed: undefined, rules: [], caps: undefined, inProduction: false }
@@ -209,12 +209,12 @@ export const fromConfig = (
     const inProduction: boolean = (yield* one(reader, "IN_PRODUCTION", flag)) ?? false
     const caps = yield* readCaps(reader)
     const everywhere = yield* numbersOf(reader, undefined)
-    const general = [...reader.known].join(", ")
+    const general = [...reader.known].map((name) => reader.path(name)).join(", ")
     const own = new Map<string, Numbers>()
     for (const dependency of dependencies ?? []) {
       own.set(variable(dependency), yield* numbersOf(reader, variable(dependency)))
     }
-    for (const name of [...(yield* namesBelow(prefix))].sort()) {
+    for (const name of reader.names) {
       const text = reader.known.has(name) ? undefined : yield* reader.raw(name)
       if (text === undefined) continue
       const dependency = dependencyOf(name)
@@ -223,7 +223,7 @@ export const fromConfig = (
         continue
       }
       const allowed = dependency === undefined
-        ? `no such setting; there are ${general}, and for one dependency as in ${prefix}_PAYMENT_FAILURE_RATE`
+        ? `unknown setting; there are ${general}, and for one dependency as in ${prefix}_PAYMENT_FAILURE_RATE`
         : `no such dependency; there are ${dependencies!.map(variable).join(", ")}`
       reader.findings.push({ path: reader.path(name), value: text, allowed })
     }

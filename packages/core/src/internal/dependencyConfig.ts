@@ -13,17 +13,7 @@ import * as Retry from "../Retry.js"
 import * as RetryBudget from "../RetryBudget.js"
 import * as TripPolicy from "../TripPolicy.js"
 import { isRecord, type Settings, slotNames, type Slots } from "./dependencySlots.js"
-import {
-  duration,
-  flag,
-  isOff,
-  namesBelow,
-  number,
-  type Parse,
-  Reader,
-  variable,
-  type WrongText
-} from "./settingsReader.js"
+import { duration, flag, isOff, number, type Parse, Reader, variable, type WrongText } from "./settingsReader.js"
 
 const jitter: Parse = (text) => {
   if (text === "full" || text === "equal" || text === "none") {
@@ -215,11 +205,31 @@ export const claim = (prefix: string): void => {
 const isClaimed = (path: string, prefix: string): boolean =>
   [...prefixes].some((other) => other.startsWith(`${prefix}_`) && path.startsWith(`${other}_`))
 
+/** An operation has variables for the slots that it declares for itself. */
+const whyNoOperation = (name: string, operations: Settings["operations"]): string | undefined => {
+  if (operations.size === 0) {
+    return "nothing: no operation is declared"
+  }
+  for (const [operation, own] of operations) {
+    const rest = name.slice(variable(`operations.${operation}`).length + 1)
+    const slot = slotNames.find((one) => belongs(rest, variable(one)) && own[one] === undefined)
+    if (belongs(name, variable(`operations.${operation}`)) && slot !== undefined) {
+      return `nothing: the operation ${operation} does not declare ${slot}, and only its declaration can add a slot`
+    }
+  }
+  return undefined
+}
+
+const belongs = (name: string, to: string): boolean => name === to || name.startsWith(`${to}_`)
+
 /** A misspelt variable must not be ignored, and the environment never adds a slot. */
-const strangers = (reader: Reader, dependency: string, slots: Slots): Effect.Effect<void, ConfigError.ConfigError> =>
+const strangers = (
+  reader: Reader,
+  dependency: string,
+  { operations, slots }: Settings
+): Effect.Effect<void, ConfigError.ConfigError> =>
   Effect.gen(function*() {
-    const belongs = (name: string, to: string) => name === to || name.startsWith(`${to}_`)
-    for (const name of [...(yield* namesBelow(reader.prefix))].sort()) {
+    for (const name of reader.names) {
       const slot = slotNames.find((one) => belongs(name, variable(one)))
       if (reader.known.has(name) || (slot === undefined && !belongs(name, "OPERATIONS"))) continue
       const text = yield* reader.raw(name)
@@ -235,10 +245,12 @@ const strangers = (reader: Reader, dependency: string, slots: Slots): Effect.Eff
         const near = [...reader.known].filter((known) =>
           belongs(known, slot === undefined ? "OPERATIONS" : variable(slot))
         )
-        const allowed = near.length === 0
-          ? "nothing: no operation is declared"
-          : `no such setting; there are ${near.join(", ")}`
-        reader.findings.push({ path, value: text, allowed })
+        const why = slot === undefined ? whyNoOperation(name, operations) : undefined
+        if (why === undefined) {
+          reader.unknown(name, text, near)
+        } else {
+          reader.findings.push({ path, value: text, allowed: why })
+        }
       }
     }
   })
@@ -255,7 +267,7 @@ export const read = (
   settings: Settings
 ): Effect.Effect<Reading, ConfigError.ConfigError> =>
   Effect.gen(function*() {
-    const reader = new Reader(prefix)
+    const reader = yield* Reader.make(prefix)
     const change = yield* readSlots(reader, "", settings.slots)
     const operations: Record<string, unknown> = {}
     for (const [operation, own] of settings.operations) {
@@ -264,6 +276,6 @@ export const read = (
         operations[operation] = found
       }
     }
-    yield* strangers(reader, dependency, settings.slots)
+    yield* strangers(reader, dependency, settings)
     return { change: { ...change, operations } as Change, texts: reader.texts, findings: reader.findings }
   })

@@ -22,11 +22,12 @@ export const duration: Parse = (text) => {
     : { value: value.value }
 }
 
+/** As people write numbers: `0x10` and `1e3` are as likely to be a slip, and the one or the other reader would take them for 0 or 1. */
+const decimal = /^-?(\d+(\.\d*)?|\.\d+)$/
+
 /** @internal */
-export const number: Parse = (text) => {
-  const value = text.trim() === "" ? NaN : Number(text)
-  return Number.isNaN(value) ? { allowed: "a number" } : { value }
-}
+export const number: Parse = (text) =>
+  decimal.test(text.trim()) ? { value: Number(text) } : { allowed: "a number in digits, such as 20 or 0.5" }
 
 /** @internal */
 export const flag: Parse = (text) =>
@@ -51,6 +52,62 @@ export interface WrongText {
   readonly allowed: string
 }
 
+/** Where a provider has a value. */
+type Path = ReadonlyArray<string>
+
+const textAt = (path: Path): Effect.Effect<string | undefined, ConfigError.ConfigError> => {
+  const config = path.slice(0, -1).reduceRight(
+    (inner, part) => Config.nested(inner, part),
+    Config.string(path[path.length - 1]!)
+  )
+  return Effect.map(Config.option(config), Option.getOrUndefined)
+}
+
+/** No setting has as many words. */
+const mostParts = 16
+
+/** A provider that cannot list its names is not asked again. */
+const pathsBelow = (prefix: string): Effect.Effect<ReadonlyMap<string, ReadonlyArray<Path>>> =>
+  Effect.configProviderWith(({ flattened }) => {
+    const found = new Map<string, Array<Path>>()
+    const walk = (path: Path): Effect.Effect<void> =>
+      Effect.flatMap(
+        Effect.orElseSucceed(flattened.enumerateChildren([...path]), (): Iterable<string> => []),
+        (children) => Effect.forEach(children, (child) => visit([...path, child]), { discard: true })
+      )
+    const visit = (path: Path): Effect.Effect<void> => {
+      const joined = path.join("_")
+      const below = joined.startsWith(`${prefix}_`)
+      if (below) {
+        const name = joined.slice(prefix.length + 1)
+        found.set(name, [...found.get(name) ?? [], path])
+      }
+      const leadsThere = below || joined === prefix || prefix.startsWith(`${joined}_`)
+      return leadsThere && path.length <= mostParts ? walk(path) : Effect.void
+    }
+    return Effect.as(walk([]), found)
+  })
+
+/** How many letters have to be put in, left out or changed. */
+const distance = (one: string, two: string): number => {
+  let row = Array.from({ length: two.length + 1 }, (_, place) => place)
+  for (let at = 1; at <= one.length; at++) {
+    const next = [at]
+    for (let place = 1; place <= two.length; place++) {
+      const changed = row[place - 1]! + (one[at - 1] === two[place - 1] ? 0 : 1)
+      next.push(Math.min(changed, row[place]! + 1, next[place - 1]! + 1))
+    }
+    row = next
+  }
+  return row[two.length]!
+}
+
+/** The name that was meant, if one is near enough: a slip is a quarter of the letters at most. */
+const nearest = (name: string, names: ReadonlyArray<string>): string | undefined => {
+  const ranked = names.map((one) => ({ one, apart: distance(name, one) })).sort((a, b) => a.apart - b.apart)
+  return ranked[0] !== undefined && ranked[0].apart <= Math.ceil(name.length / 4) ? ranked[0].one : undefined
+}
+
 /**
  * Reads one text after the other, and remembers which variables it knows.
  *
@@ -58,12 +115,24 @@ export interface WrongText {
  */
 export class Reader {
   readonly prefix: string
+  /** Every name below the prefix that the provider lists, with the paths at which it may be. */
+  private readonly listed: ReadonlyMap<string, ReadonlyArray<Path>>
   readonly texts = new Map<string, string>()
   readonly known = new Set<string>()
   readonly findings: Array<WrongText> = []
 
-  constructor(prefix: string) {
+  private constructor(prefix: string, listed: ReadonlyMap<string, ReadonlyArray<Path>>) {
     this.prefix = prefix
+    this.listed = listed
+  }
+
+  static make(prefix: string): Effect.Effect<Reader> {
+    return Effect.map(pathsBelow(prefix), (listed) => new Reader(prefix, listed))
+  }
+
+  /** The names that the provider lists, in order; none, if it cannot list them. */
+  get names(): ReadonlyArray<string> {
+    return [...this.listed.keys()].sort()
   }
 
   path(name: string): string {
@@ -84,8 +153,29 @@ export class Reader {
     })
   }
 
+  /** However the provider splits the name: as one word, as a nested record, or with the prefix in it. */
   raw(name: string): Effect.Effect<string | undefined, ConfigError.ConfigError> {
-    return Effect.map(Config.option(Config.nested(Config.string(name), this.prefix)), Option.getOrUndefined)
+    const paths = [[this.prefix, name], ...this.listed.get(name) ?? []]
+    return Effect.map(Effect.forEach(paths, textAt), (texts) => {
+      const found = new Set(texts.filter((text) => text !== undefined))
+      if (found.size > 1) {
+        this.findings.push({
+          path: this.path(name),
+          value: [...found],
+          allowed: "one value; the provider has several, by different ways of writing the name"
+        })
+      }
+      return found.values().next().value
+    })
+  }
+
+  /** What is said of a name that nothing reads. */
+  unknown(name: string, text: string, near: ReadonlyArray<string>): void {
+    const meant = nearest(name, near)
+    const allowed = meant === undefined
+      ? `unknown setting; there are ${near.map((one) => this.path(one)).join(", ")}`
+      : `unknown setting; did you mean ${this.path(meant)}?`
+    this.findings.push({ path: this.path(name), value: text, allowed })
   }
 
   add(field: string, value: unknown, allowed: string): void {
@@ -130,28 +220,3 @@ export class Reader {
 
 /** @internal */
 export const isOff = (text: string): boolean => text.trim().toLowerCase() === "off"
-
-/**
- * Every name below the prefix, as the provider splits it. A provider that cannot list them is not asked again.
- *
- * @internal
- */
-export const namesBelow = (prefix: string): Effect.Effect<ReadonlySet<string>> =>
-  Effect.configProviderWith(({ flattened }) => {
-    const names = new Set<string>()
-    const walk = (root: ReadonlyArray<string>, path: ReadonlyArray<string>): Effect.Effect<void> =>
-      Effect.flatMap(
-        Effect.orElseSucceed(flattened.enumerateChildren([...root, ...path]), (): Iterable<string> => []),
-        (found) => {
-          const children = [...found]
-          if (path.length > 0) {
-            names.add(path.join("_"))
-          }
-          return path.length > 12
-            ? Effect.void
-            : Effect.forEach(children, (child) => walk(root, [...path, child]), { discard: true })
-        }
-      )
-    const roots = prefix.includes("_") ? [[prefix], prefix.split("_")] : [[prefix]]
-    return Effect.as(Effect.forEach(roots, (root) => walk(root, []), { discard: true }), names)
-  })
