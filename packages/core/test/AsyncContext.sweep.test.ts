@@ -144,6 +144,15 @@ const waits: Readonly<Record<string, Effect.Effect<Wait>>> = {
         )
     }),
     (policy) => plain(policy, failsOnce)
+  ),
+  "a policy by key that another call builds": Effect.map(
+    Policy.keyed({
+      name: "built",
+      key: () => "one for all",
+      capacity: 1,
+      make: () => Effect.as(work(40), Timeout.make("1 minute"))
+    }),
+    (policy) => plain(policy, (check) => check)
   )
 }
 

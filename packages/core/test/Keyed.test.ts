@@ -292,6 +292,25 @@ describe("the policy of a new key", () => {
     assert.strictEqual(await Effect.runPromise(Fiber.join(third!)), 3)
   })
 
+  it.effect("a limit ends the wait for it, for a caller too that cannot be interrupted", () =>
+    Effect.gen(function*() {
+      const policy = Policy.compose(
+        Timeout.make("50 millis"),
+        yield* Policy.keyed({
+          name: "tenants",
+          capacity: 1,
+          make: () => Effect.as(Effect.interruptible(Effect.never), Retry.make())
+        })
+      )
+      const builder = yield* Effect.fork(Effect.exit(Effect.void.pipe(policy)))
+      yield* Effect.yieldNow()
+      const waiting = yield* Effect.fork(Effect.uninterruptible(Effect.exit(Effect.void.pipe(policy))))
+      yield* TestClock.adjust("50 millis")
+      for (const fiber of [builder, waiting]) {
+        assert.include(JSON.stringify(yield* Fiber.join(fiber)), "TimedOut")
+      }
+    }))
+
   it("a defect of what builds it ends the calls that wait for it, and the next call builds again", async () => {
     const started: Array<string> = []
     const gate = Effect.runSync(Deferred.make<void>())

@@ -109,11 +109,16 @@ class KeyedCall extends Matched implements Sleeper {
     }))
   }
 
-  wake(exit: Exit.Exit<unknown, unknown>): void {
-    if (this.woken === undefined) {
-      this.woken = exit
-      this.resume?.(exit)
+  /** In the async context of this call: what wakes it is a limit's timer, or the call that built the policy. */
+  wake(end: () => Exit.Exit<unknown, unknown>): void {
+    if (this.phase === waiting && this.woken === undefined) {
+      this.passage.callState.within(this.wakeWith, this, end)
     }
+  }
+
+  private wakeWith(end: () => Exit.Exit<unknown, unknown>): void {
+    this.woken = end()
+    this.resume?.(this.woken)
   }
 
   private rise(): void {
@@ -127,7 +132,7 @@ class KeyedCall extends Matched implements Sleeper {
     const others = this.family.builds.get(this.key)!
     this.family.builds.delete(this.key)
     for (const other of others) {
-      other.wake(exit)
+      other.wake(() => exit)
     }
   }
 
