@@ -18,6 +18,7 @@ import * as Failure from "./Failure.js"
 import { BreakerGate, type Transition } from "./internal/breakerGate.js"
 import * as breakerHandle from "./internal/breakerHandle.js"
 import * as settings from "./internal/breakerOptions.js"
+import { tryAgain } from "./internal/durationText.js"
 import type * as Step from "./Step.js"
 import type * as TripPolicy from "./TripPolicy.js"
 
@@ -177,9 +178,7 @@ export class CircuitOpen extends Failure.Rejected("CircuitOpen")<{
   readonly retryAfter: Duration.Duration | undefined
 }> {
   override get message(): string {
-    const again = this.retryAfter === undefined
-      ? ""
-      : `; try again in ${Duration.format(Duration.millis(Math.ceil(Duration.toMillis(this.retryAfter))))}`
+    const again = tryAgain(this.retryAfter)
     switch (this.reason) {
       case "open":
         return `The circuit of ${this.dependency ?? this.policy} is open${again}`

@@ -181,8 +181,8 @@ export const neverSent = (error: unknown): boolean =>
   (typeof error === "object" && error !== null && (error as any).neverSent === true) || reachOf(error) === "never sent"
 
 /**
- * The outcome of a typed error: its own class where it carries one, `Retryable` for network errors and for Effect's
- * `TimeoutException`, else `Unclassified`.
+ * The outcome of a typed error: its own class where it carries one, with its `retryAfter`, `neverSent` and `fault: "caller"`;
+ * `Retryable` for network errors and for Effect's `TimeoutException`, else `Unclassified`.
  *
  * @example
  * import * as Failure from "@holdfast/core/Failure"
@@ -199,13 +199,11 @@ export const classifyError = (error: unknown): Outcome.Outcome => {
   }
   const own = (error as any)[Outcome.ClassTypeId] as Outcome.Class | undefined
   if (own !== undefined) {
-    if (own === "Rejected" && (error as any).retryAfter === undefined) {
-      return Outcome.rejected
-    }
-    const wait = (error as any).retryAfter
-    return Outcome.make(own, {
+    const { fault, neverSent, retryAfter: wait } = error as any
+    return own === "Rejected" && wait === undefined && fault !== "caller" ? Outcome.rejected : Outcome.make(own, {
       retryAfter: Duration.isDuration(wait) ? wait : undefined,
-      neverSent: own === "Rejected" || (error as any).neverSent === true
+      neverSent: own === "Rejected" || neverSent === true,
+      fault: fault === "caller" ? fault : undefined
     })
   }
   const reach = reachOf(error)

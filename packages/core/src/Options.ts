@@ -6,6 +6,7 @@
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import { durationText } from "./internal/durationText.js"
 import * as Outcome from "./Outcome.js"
 
 /**
@@ -31,7 +32,7 @@ const show = (value: unknown): string => {
     return "a function"
   }
   if (Duration.isDuration(value)) {
-    return Duration.format(value)
+    return durationText(value)
   }
   if (typeof value === "object" && value !== null) {
     try {

@@ -29,20 +29,25 @@ export type Class =
   | "Interrupted"
 
 /**
- * What a classifier answers: the class, how long the dependency asked to be left alone, and whether it is certain that
- * nothing was sent.
+ * What a classifier answers: the class, how long the dependency asked to be left alone, whether it is certain that
+ * nothing was sent, and whether the caller itself is at fault.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Outcome {
   readonly class: Class
-  /** How long the answer asks the caller to wait before it comes back. */
+  /**
+   * How long the answer asks the caller to wait before it comes back. `Duration.infinity` is a wait beyond every bound: Retry gives up, and
+   * a circuit breaker that opens stays open for its `maxOpenDuration`.
+   */
   readonly retryAfter: Duration.Duration | undefined
   /** `true` only when it is proved that the dependency never saw the call: such a call may always be repeated. */
   readonly neverSent: boolean
   /** What the dependency answered, as its protocol names it, such as `"503"`; `undefined` where it names nothing. */
   readonly status?: string | undefined
+  /** `"caller"` when the request itself is at fault, so that the end says nothing about the dependency: see `callerFault`. */
+  readonly fault?: "caller" | undefined
 }
 
 /**
@@ -82,16 +87,18 @@ export const make = (
     readonly retryAfter?: Duration.Duration | undefined
     readonly neverSent?: boolean | undefined
     readonly status?: string | undefined
+    readonly fault?: "caller" | undefined
   }
 ): Outcome => {
   if (details === undefined) {
     return constants[outcomeClass]
   }
-  const { neverSent, retryAfter, status } = details
-  if (retryAfter === undefined && neverSent !== true) {
+  const { fault, neverSent, retryAfter, status } = details
+  if (retryAfter === undefined && neverSent !== true && fault === undefined) {
     return status === undefined ? constants[outcomeClass] : answered(outcomeClass, status)
   }
-  return { class: outcomeClass, retryAfter, neverSent: neverSent === true, status }
+  const outcome = { class: outcomeClass, retryAfter, neverSent: neverSent === true, status }
+  return fault === undefined ? outcome : { ...outcome, fault }
 }
 
 const constant = (outcomeClass: Class, neverSent = false, status?: string): Outcome =>
@@ -266,6 +273,39 @@ export const table: Readonly<Record<Class, Row>> = {
   Rejected: { says: "we did not call it", retry: false, circuitBreaker: "ignored", fallback: true },
   Interrupted: { says: "nobody wants the answer", retry: false, circuitBreaker: "ignored", fallback: false }
 }
+
+/**
+ * What stands in the place of the table's columns where the caller itself is at fault, whatever the class: the breaker ignores the end,
+ * and no fallback hides a bug of the caller. A fallback whose `when` asks for such an end acts on it.
+ *
+ * @example
+ * import * as Outcome from "@holdfast/core/Outcome"
+ *
+ * console.log(Outcome.callerFault.circuitBreaker) // "ignored"
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const callerFault: Pick<Row, "circuitBreaker" | "fallback"> = { circuitBreaker: "ignored", fallback: false }
+
+const callerTable = Object.fromEntries(
+  Object.entries(table).map(([one, row]) => [one, { ...row, ...callerFault }])
+) as unknown as Readonly<Record<Class, Row>>
+
+/**
+ * The row of an outcome: that of its class, with `callerFault` over it where the caller itself is at fault.
+ *
+ * @example
+ * import * as Outcome from "@holdfast/core/Outcome"
+ *
+ * console.log(Outcome.rowOf(Outcome.rejected).fallback) // true
+ * console.log(Outcome.rowOf(Outcome.make("Rejected", { neverSent: true, fault: "caller" })).fallback) // false
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const rowOf = (outcome: Outcome): Row =>
+  outcome.fault === undefined ? table[outcome.class] : callerTable[outcome.class]
 
 /**
  * Whether a value is an outcome: what a classifier may answer.

@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Alarm from "./Alarm.js"
 import type * as Call from "./Call.js"
 import * as Failure from "./Failure.js"
+import { tryAgain } from "./internal/durationText.js"
 import { type Gate, mustWait, type Passage } from "./internal/gate.js"
 import { available, giveBack, type Limiter, Line, take, Ticket, type Tier, waitMillis } from "./internal/rateLine.js"
 import { costOf, type Numbers, read } from "./internal/rateOptions.js"
@@ -52,8 +53,7 @@ export class RateLimited extends Failure.Rejected("RateLimited")<{
       const limiter = `${this.dependency ?? this.policy}${whose}`
       return `The rate limit of ${limiter} holds ${this.limit} at most, and the call costs more`
     }
-    const again = `; try again in ${Duration.format(Duration.millis(Math.ceil(Duration.toMillis(this.retryAfter))))}`
-    return `The rate limit of ${this.dependency ?? this.policy}${whose} is used up${again}`
+    return `The rate limit of ${this.dependency ?? this.policy}${whose} is used up${tryAgain(this.retryAfter)}`
   }
 }
 

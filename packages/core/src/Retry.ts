@@ -65,7 +65,7 @@ export const defaultBackoff: Backoff.Backoff = Backoff.exponential("200 millis",
 const defaultMaxRetries = 2
 const defaultMaxRetryAfter = Duration.minutes(5)
 
-const asTheTableSays = (outcome: Outcome.Outcome): boolean => Outcome.table[outcome.class].retry
+const asTheTableSays = (outcome: Outcome.Outcome): boolean => Outcome.rowOf(outcome).retry
 
 class RetryRepeater implements Repeater {
   readonly _tag = "Repeater"
@@ -134,7 +134,7 @@ class RetryRepeater implements Repeater {
     if (outcome.class !== "Rejected" && outcome.class !== "Interrupted") {
       root.lastOutcome = outcome
     }
-    if (outcome.class === "Success" || Outcome.table[outcome.class].retry) {
+    if (outcome.class === "Success" || Outcome.rowOf(outcome).retry) {
       this.budget?.ended?.(outcome.class === "Success")
     }
     // Whether a value is a failure is for the classifier to say: a `when` that is too wide must not repeat what worked.
@@ -207,7 +207,7 @@ class RetryRepeater implements Repeater {
     if (delay >= frame.deadline - now && frame.deadline < Infinity) {
       return this.giveUp(frame, "deadline", outcome)
     }
-    if (asked > this.maxRetryAfterMillis) {
+    if (asked > this.maxRetryAfterMillis || asked === Infinity) {
       return this.giveUp(frame, "retryAfter", outcome)
     }
     if (this.budget !== undefined && !this.budget.tryWithdraw(now)) {

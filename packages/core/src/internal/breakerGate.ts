@@ -50,6 +50,7 @@ export class BreakerGate implements Gate {
   readonly classify: Failure.Classify
   /** `undefined`: as the outcome table says. */
   private readonly fails: ((outcome: Outcome.Outcome, exit: Exit.Exit<unknown, unknown>) => boolean) | undefined
+  private readonly judgesCallers: boolean
   private dryRun: boolean
   /** The tags that were warned of. Most breakers warn of none, and there may be one for each of many keys. */
   private warned: Set<string> | undefined = undefined
@@ -79,6 +80,7 @@ export class BreakerGate implements Gate {
     this.machine = new CircuitBreakerMachine(config, now)
     this.classify = options.classify ?? Failure.classify
     this.fails = options.when === undefined ? undefined : Failure.compileWhen(options.when, "act")
+    this.judgesCallers = typeof options.when === "function"
     this.dryRun = config.dryRun
     this.step = {
       kind: "CircuitBreaker",
@@ -139,9 +141,13 @@ export class BreakerGate implements Gate {
     const ticket = frame.slots[slot] as number
     const before = machine.state
     const outcome = frame.record(slot, this.classify)
-    let verdict = Outcome.table[outcome.class].circuitBreaker
+    let verdict = Outcome.rowOf(outcome).circuitBreaker
     // Whether a value is a failure is for the classifier to say, and an interruption says nothing, however wide a `when` is.
-    if (this.fails !== undefined && outcome.class !== "Success" && outcome.class !== "Interrupted") {
+    // A list of classes and tags is about the dependency: what is the caller's own fault is for a predicate alone.
+    if (
+      this.fails !== undefined && outcome.class !== "Success" && outcome.class !== "Interrupted" &&
+      (outcome.fault === undefined || this.judgesCallers)
+    ) {
       // The ticket is given back whatever a predicate of the user's does.
       try {
         verdict = this.fails(outcome, frame.exit) ? "failure" : verdict === "failure" ? "ignored" : verdict

@@ -49,6 +49,9 @@ export class QueueFull extends Failure.Rejected("QueueFull")<{
   }
 }
 
+/** When a job is tried again whose dependency asks for a longer wait than anything waits: an accepted job is not kept back for ever. */
+const beyondEveryBound = Duration.toMillis("1 hour")
+
 const queueFull = Failure.stackless(QueueFull)
 
 /**
@@ -250,7 +253,9 @@ export class Deferrals {
       this.waiting.unshift(entry)
       entry.due = this.closing ? Infinity : this.alarms.now() + this.settings.delay(0, 0, draw)
     } else if (
-      outcome.class === "Success" || outcome.class === "Permanent" || entry.attempts > this.settings.maxRetries
+      // A job that is itself at fault ends the same way however often it is tried.
+      outcome.class === "Success" || outcome.class === "Permanent" || outcome.fault === "caller" ||
+      entry.attempts > this.settings.maxRetries
     ) {
       this.ended++
       this.known.delete(entry.id)
@@ -263,8 +268,9 @@ export class Deferrals {
     } else {
       entry.previousDelay = this.settings.delay(entry.attempts - 1, entry.previousDelay, draw)
       const asked = outcome.retryAfter === undefined ? 0 : Duration.toMillis(outcome.retryAfter)
+      const wait = Math.max(entry.previousDelay, asked === Infinity ? beyondEveryBound : asked)
       // Behind the others: a job that cannot be done must not keep back those that can. One last try while closing.
-      entry.due = this.closing ? Infinity : this.alarms.now() + Math.max(entry.previousDelay, asked)
+      entry.due = this.closing ? Infinity : this.alarms.now() + wait
       this.waiting.push(entry)
     }
     this.tellDrained()

@@ -53,7 +53,7 @@ export const compileWhen = (when: Failure.When | undefined): TierRun["acts"] => 
     return when
   }
   return when === undefined
-    ? (outcome, exit) => Outcome.table[outcome.class].fallback && !Failure.isDefect(exit)
+    ? (outcome, exit) => Outcome.rowOf(outcome).fallback && !Failure.isDefect(exit)
     : Failure.compileWhen(when, "pass")
 }
 

@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import { LatencyHistogram } from "../LatencyHistogram.js"
+import * as Outcome from "../Outcome.js"
 import type { AttemptEnded, CallEnded, RetryScheduled, TimeoutFired } from "../ResilienceEvent.js"
 import { Counts, longer, together } from "./figuresCounts.js"
 import type { Latency, OperationFigures } from "./figuresModel.js"
@@ -126,22 +127,18 @@ export class Cell {
       counts.retriedCalls++
       counts.successAfterRetry += outcome.class === "Success" ? 1 : 0
     }
-    switch (outcome.class) {
-      case "Success":
-      case "Permanent":
-        this.succeeded(counts)
-        break
-      case "Interrupted":
-        break
-      default:
-        counts.failed[call.criticality]++
-        if (!rejected) {
-          this.failedLatency ??= new LatencyHistogram(this.measures.windowMillis, at)
-          this.failedLatency.record(millis, at)
-        }
-        if (outcome.class === "Retryable" || outcome.class === "Unclassified") {
-          this.failedAt(at, millis)
-        }
+    const { circuitBreaker } = Outcome.rowOf(outcome)
+    if (circuitBreaker === "success") {
+      this.succeeded(counts)
+    } else if (outcome.class !== "Interrupted" && outcome.fault === undefined) {
+      counts.failed[call.criticality]++
+      if (!rejected) {
+        this.failedLatency ??= new LatencyHistogram(this.measures.windowMillis, at)
+        this.failedLatency.record(millis, at)
+      }
+      if (circuitBreaker === "failure") {
+        this.failedAt(at, millis)
+      }
     }
   }
 
@@ -171,7 +168,7 @@ export class Cell {
 
   attemptEnded({ at, duration, outcome }: AttemptEnded): void {
     this.counts.attempts[outcome.class]++
-    if (outcome.class === "Success" || outcome.class === "Permanent") {
+    if (Outcome.rowOf(outcome).circuitBreaker === "success") {
       this.latency.record(Duration.toMillis(duration), at)
     }
   }

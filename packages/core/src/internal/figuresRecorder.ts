@@ -3,6 +3,7 @@
  * previous period, and what was silent for two periods is forgotten.
  */
 import type * as Call from "../Call.js"
+import * as Outcome from "../Outcome.js"
 import type {
   AttemptEnded,
   BulkheadRejected,
@@ -207,10 +208,10 @@ export class Recorder {
     if (call.dependency === undefined) {
       return
     }
-    if (outcome.class === "Success" || outcome.class === "Permanent") {
+    if (Outcome.rowOf(outcome).circuitBreaker === "success") {
       const known = this.failedRequests.get(call.dependency)
       if (known !== undefined) known.lastGood = at
-    } else if (call.attempt === 1) {
+    } else if (call.attempt === 1 && outcome.fault === undefined) {
       // An attempt that a limit cut may read as interrupted: the breaker counts it all the same.
       this.failuresOf(call.dependency).add(at)
     }

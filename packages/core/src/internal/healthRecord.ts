@@ -3,6 +3,7 @@
  */
 import * as Duration from "effect/Duration"
 import type * as Call from "../Call.js"
+import * as Outcome from "../Outcome.js"
 import type { CallEnded, CircuitChanged, FallbackFailed, FallbackServed, ResilienceEvent } from "../ResilienceEvent.js"
 import { type CircuitState, ofChange } from "./circuitWords.js"
 import { isDeclared } from "./declared.js"
@@ -227,10 +228,11 @@ export class HealthRecord {
     if (weight[call.criticality] > weight[record.criticality]) {
       record.criticality = call.criticality
     }
-    if (outcome.class === "Success" || outcome.class === "Permanent") {
+    const { circuitBreaker } = Outcome.rowOf(outcome)
+    if (circuitBreaker === "success") {
       record.inRow = 0
       record.lastGood = at
-    } else if (outcome.class === "Retryable" || outcome.class === "Unclassified") {
+    } else if (circuitBreaker === "failure") {
       record.failingSince = record.inRow === 0 ? at : record.failingSince
       record.inRow++
     }
