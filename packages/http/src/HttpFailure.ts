@@ -11,6 +11,8 @@ import * as Failure from "@holdfast/core/Failure"
 import * as Outcome from "@holdfast/core/Outcome"
 import type * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
+import { callerFaultOf, refusalIn } from "./internal/callerFault.js"
+import { reachOfCauses } from "./internal/reach.js"
 import * as RateLimitHeaders from "./RateLimitHeaders.js"
 
 /**
@@ -19,98 +21,22 @@ import * as RateLimitHeaders from "./RateLimitHeaders.js"
  * - `NeverSent`: it is proved that no byte of the request left: refused, unknown host, connect timeout, no connection in time.
  * - `MaybeSent`: the connection broke, before or while the answer was read; the server may have done the work.
  * - `Answered`: the server answered; its status or its payload is the failure.
- * - `NotWorthRetrying`: another try ends the same way: a bad certificate, a bad URL, a body that cannot be written.
+ * - `NotWorthRetrying`: another try ends the same way: a bad certificate, a bad URL, a header that cannot be sent.
  *
  * @since 0.1.0
  * @category models
  */
 export type Reach = "NeverSent" | "MaybeSent" | "Answered" | "NotWorthRetrying"
 
-/**
- * The code of the error by which `UndiciDispatcher` ends a request that found no connection in time.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const poolTimeoutCode = "HOLDFAST_POOL_TIMEOUT"
-
-const neverSent: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EAI_NODATA",
-  "EADDRNOTAVAIL",
-  "UND_ERR_CONNECT_TIMEOUT",
+export {
+  /**
+   * The code of the error by which `UndiciDispatcher` ends a request that found no connection in time.
+   *
+   * @since 0.1.0
+   * @category constructors
+   */
   poolTimeoutCode
-])
-
-/** They prove something only while the connection is being opened: an open one can meet them in mid-request. */
-const neverSentWhileConnecting: ReadonlySet<string> = new Set(["EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"])
-
-const maybeSent: ReadonlySet<string> = new Set([
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ERR_STREAM_PREMATURE_CLOSE",
-  "HPE_INVALID_EOF_STATE",
-  "UND_ERR_SOCKET",
-  "UND_ERR_HEADERS_TIMEOUT",
-  "UND_ERR_BODY_TIMEOUT",
-  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
-  "UND_ERR_INFO",
-  "UND_ERR_ABORTED"
-])
-
-const tls: ReadonlySet<string> = new Set([
-  "DEPTH_ZERO_SELF_SIGNED_CERT",
-  "SELF_SIGNED_CERT_IN_CHAIN",
-  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-  "UNABLE_TO_GET_ISSUER_CERT",
-  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-  "UNABLE_TO_GET_CRL",
-  "UNABLE_TO_DECRYPT_CERT_SIGNATURE",
-  "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY",
-  "HOSTNAME_MISMATCH",
-  "INVALID_CA",
-  "INVALID_PURPOSE",
-  "PATH_LENGTH_EXCEEDED",
-  "EPROTO"
-])
-
-/** Families of codes, for lists that grow with every version of Node. */
-const notWorthRetrying =
-  /^(?:CERT_|CRL_|ERR_TLS_|ERR_SSL_|ERR_INVALID_|ERR_HTTP_INVALID_|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/
-
-/** Eight links are enough for every transport, and end a cyclic chain. */
-const longestChain = 8
-
-const reachOfCode = (code: string, syscall: unknown): Reach | undefined =>
-  neverSent.has(code)
-    ? "NeverSent"
-    : neverSentWhileConnecting.has(code)
-    ? (syscall === "connect" ? "NeverSent" : "MaybeSent")
-    : maybeSent.has(code)
-    ? "MaybeSent"
-    : tls.has(code) || notWorthRetrying.test(code)
-    ? "NotWorthRetrying"
-    : undefined
-
-/** By the first code that we know in the chain of causes. When several addresses were tried, all must prove the same. */
-const reachOfCauses = (error: unknown, depth = 0): Reach | undefined => {
-  let current: any = error
-  for (let link = depth; link < longestChain && typeof current === "object" && current !== null; link++) {
-    if (Array.isArray(current.errors) && current.errors.length > 0) {
-      const reaches = new Set(current.errors.map((one: unknown) => reachOfCauses(one, link + 1)))
-      return reaches.size === 1 ? [...reaches][0] as Reach | undefined : "MaybeSent"
-    }
-    const reach = typeof current.code === "string" ? reachOfCode(current.code, current.syscall) : undefined
-    if (reach !== undefined) {
-      return reach
-    }
-    current = current.cause
-  }
-  return undefined
-}
+} from "./internal/codes.js"
 
 /**
  * How far an exchange that ended with this error came; `undefined` for errors that are not about HTTP.
@@ -137,7 +63,9 @@ export const reachOf = (error: unknown): Reach | undefined => {
   }
   if (error._tag === "RequestError") {
     // A browser hides what went wrong: any transport error may have sent something.
-    return error.reason === "Transport" ? reachOfCauses(error.cause) ?? "MaybeSent" : "NotWorthRetrying"
+    return error.reason === "Transport"
+      ? reachOfCauses(error.cause) ?? (isRedirectFailure(error.cause) ? "Answered" : "MaybeSent")
+      : "NotWorthRetrying"
   }
   // "Decode" is said of a bad payload and of a connection that broke in the middle of the body.
   const broken = error.reason === "Decode" ? reachOfCauses(error.cause) : undefined
@@ -146,6 +74,17 @@ export const reachOf = (error: unknown): Reach | undefined => {
   }
   return error.reason === "Decode" && isTransportTypeError(error.cause) ? "MaybeSent" : "Answered"
 }
+
+/** What `fetch` and undici say of redirects that they do not follow: a loop, a scheme that is none of HTTP. They give it no code. */
+const redirectFailures: ReadonlySet<unknown> = new Set([
+  "redirect count exceeded",
+  "max redirects",
+  "unexpected redirect",
+  "URL scheme must be a HTTP(S) scheme"
+])
+
+const isRedirectFailure = (cause: any): boolean =>
+  redirectFailures.has(cause?.message) || redirectFailures.has(cause?.cause?.message)
 
 /** fetch tells of a body that broke off by a `TypeError`; a bad payload is a `SyntaxError`. */
 const isTransportTypeError = (cause: unknown): boolean =>
@@ -171,8 +110,6 @@ const arrivedAt = (response: HttpClientResponse.HttpClientResponse): number | un
 const isResponse = (value: unknown): value is HttpClientResponse.HttpClientResponse =>
   typeof value === "object" && value !== null && ResponseTypeId in value
 
-/** The request was not made, and the server is not to blame. Not proved unsent: a body may fail after its first part. */
-const notMade: Outcome.Outcome = Object.freeze({ class: "Rejected", retryAfter: undefined, neverSent: false })
 const unsent: Outcome.Outcome = Outcome.make("Retryable", { neverSent: true })
 
 /**
@@ -183,9 +120,10 @@ const unsent: Outcome.Outcome = Outcome.make("Retryable", { neverSent: true })
  * | a response, or an error about its status | by status, which it carries, with the wait that it asks for |
  * | never sent | `Retryable`, may be repeated whatever the method |
  * | maybe sent | `Retryable` |
- * | answered with a payload that cannot be read | `Permanent` |
+ * | answered with a payload that cannot be read, or with redirects that go round or nowhere | `Permanent` |
  * | TLS and certificates | `Unclassified`: no retry, but a failure for the breaker, since nothing gets through |
- * | a URL or a body that cannot be written | `Rejected`: no retry, and the breaker ignores it |
+ * | a URL, a scheme, a method or a header that cannot be sent | `Rejected`, by the caller's fault: no retry, no fallback, and the breaker ignores it |
+ * | a body of the caller's that fails, or whose length is not the one stated | `Permanent`, by the caller's fault: the same, but part of it may have been sent |
  * | an error of a policy inside a `RequestError` | what the policy's error says |
  *
  * @example
@@ -233,9 +171,16 @@ export const make = (options: Options = {}): Failure.Classify => {
     if (error._tag === "ResponseError" && error.reason === "StatusCode") {
       return ofResponse(error.response)
     }
+    if (Outcome.ClassTypeId in error) {
+      return Failure.classifyError(error)
+    }
     const cause: unknown = error.cause
     if (typeof cause === "object" && cause !== null && Outcome.ClassTypeId in cause) {
       return Failure.classifyError(cause)
+    }
+    const fault = callerFaultOf(error)
+    if (fault !== undefined) {
+      return fault
     }
     switch (reachOf(error)) {
       case "NeverSent":
@@ -245,9 +190,7 @@ export const make = (options: Options = {}): Failure.Classify => {
       case "Answered":
         return Outcome.permanent
       default:
-        return error._tag === "RequestError" && error.reason !== "Transport" || isOurs(cause)
-          ? notMade
-          : Outcome.unclassified
+        return Outcome.unclassified
     }
   }
   return (exit) =>
@@ -255,22 +198,7 @@ export const make = (options: Options = {}): Failure.Classify => {
       ? (isResponse(exit.value) ? ofResponse(exit.value) : otherwise(exit))
       : exit.cause._tag === "Fail"
       ? ofError(exit.cause.error, exit)
-      : Failure.classifyCause(exit.cause, (error) => ofError(error, exit))
-}
-
-/** Refused by the transport before it connected: a header or an argument that cannot be sent. */
-const isOurs = (cause: unknown): boolean => {
-  let current: any = cause
-  for (let link = 0; link < longestChain && typeof current === "object" && current !== null; link++) {
-    if (
-      typeof current.code === "string" &&
-      /^(?:ERR_INVALID_|ERR_HTTP_INVALID_|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/.test(current.code)
-    ) {
-      return true
-    }
-    current = current.cause
-  }
-  return false
+      : refusalIn(exit.cause) ?? Failure.classifyCause(exit.cause, (error) => ofError(error, exit))
 }
 
 /**

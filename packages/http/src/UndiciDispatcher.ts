@@ -13,7 +13,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
-import { poolTimeoutCode } from "./HttpFailure.js"
+import { poolTimeoutCode } from "./internal/codes.js"
+import { refusalOf, sturdyFactory } from "./internal/sturdyAgent.js"
 
 /**
  * @since 0.1.0
@@ -238,6 +239,8 @@ const unstarted: Undici.Dispatcher.DispatchController = {
 /**
  * A dispatcher that lives as long as its scope.
  *
+ * What undici would refuse, such as a header that cannot be sent, ends here and takes no connection.
+ *
  * The platform's undici client asks for a headers timeout of an hour and for no body timeout with every request; what is set here goes
  * over that.
  *
@@ -259,6 +262,7 @@ export const make = (options: Options = {}): Effect.Effect<Undici.Dispatcher, ne
     const makeAgent = (): Undici.Agent =>
       new Undici.Agent({
         pipelining: 1,
+        factory: sturdyFactory,
         ...options.agent,
         connections: settings.connections,
         keepAliveTimeout: settings.keepAlive,
@@ -276,6 +280,11 @@ export const make = (options: Options = {}): Effect.Effect<Undici.Dispatcher, ne
       ),
       (agent) =>
         agent.compose((dispatch) => (request, handler) => {
+          const refusal = refusalOf(request)
+          if (refusal !== undefined) {
+            handler.onResponseError?.(unstarted, refusal)
+            return true
+          }
           const limited = {
             ...request,
             ...(settings.headers > 0 ? { headersTimeout: settings.headers } : {}),

@@ -63,7 +63,7 @@ describe("how far an exchange came", () => {
     ["no TLS at all", transport(coded("ERR_SSL_WRONG_VERSION_NUMBER")), "NotWorthRetrying", "Unclassified"],
     ["header that cannot be sent", transport(coded("ERR_INVALID_CHAR")), "NotWorthRetrying", "Rejected"],
     ["bad URL", new HttpClientError.RequestError({ request, reason: "InvalidUrl" }), "NotWorthRetrying", "Rejected"],
-    ["bad body", new HttpClientError.RequestError({ request, reason: "Encode" }), "NotWorthRetrying", "Rejected"],
+    ["bad body", new HttpClientError.RequestError({ request, reason: "Encode" }), "NotWorthRetrying", "Permanent"],
     ["reset during the body", decode(coded("ECONNRESET")), "MaybeSent", "Retryable"],
     [
       "closed during the body, as fetch says it",
@@ -80,7 +80,7 @@ describe("how far an exchange came", () => {
       assert.strictEqual(HttpFailure.reachOf(error), reach)
       const outcome = HttpFailure.classify(Exit.fail(error))
       assert.strictEqual(outcome.class, outcomeClass)
-      assert.strictEqual(outcome.neverSent, reach === "NeverSent")
+      assert.strictEqual(outcome.neverSent, reach === "NeverSent" || outcomeClass === "Rejected")
     })
   }
 

@@ -1,7 +1,6 @@
 /**
  * One call over HTTP under a policy: its facts, its attempts, and what becomes of the responses that nobody gets.
  */
-import * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
@@ -17,14 +16,16 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
 import * as HttpFailure from "../HttpFailure.js"
 import { check, defaults, type Options } from "../HttpResilienceOptions.js"
 import * as IdempotencyKey from "../IdempotencyKey.js"
+import { bodyFailed, invalidUrl, withFault } from "./callerFault.js"
 import * as guard from "./guard.js"
 import { HeldResponse } from "./heldResponse.js"
 import { hold, keep, type Reading } from "./hold.js"
+import { lengthFault } from "./requestFault.js"
 import { Connection } from "./transport.js"
+import { type BodyWatch, watched } from "./watchedBody.js"
 import { within } from "./within.js"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -40,9 +41,12 @@ export interface Exchange {
   ) => Effect.Effect<Response, E | E2 | HttpClientError.HttpClientError, R | R2>
 }
 
-/** The origin of a request, `""` when its URL is none. */
+/** The origin of a request, `""` when its URL is none of HTTP: schemes of other kinds share the origin `"null"`. */
 const originOf = (request: Request): string =>
-  Option.match(HttpClientRequest.toUrl(request), { onNone: () => "", onSome: (url) => url.origin })
+  Option.match(HttpClientRequest.toUrl(request), {
+    onNone: () => "",
+    onSome: ({ origin }) => origin.startsWith("http") ? origin : ""
+  })
 
 interface Limits {
   /** The shortest limit of an attempt in milliseconds, `Infinity` without one. */
@@ -85,30 +89,6 @@ const timed: guard.Guard = { policy: true, timeout: true }
 
 const discard = (value: unknown): Effect.Effect<void> => value instanceof HeldResponse ? value.discarded : Effect.void
 
-/** A body that can be sent once, and whether that has begun. */
-interface OneShot {
-  begun: boolean
-}
-
-/**
- * A stream says when it is first run; of a raw source we see only that it was handed over. A body brings headers of its own: those that
- * the request had before it win.
- */
-const watched = (request: Request, oneShot: OneShot): Request => {
-  const { body } = request
-  if (body._tag !== "Stream") {
-    return request
-  }
-  const stream = Stream.suspend(() => {
-    oneShot.begun = true
-    return body.stream
-  })
-  return HttpClientRequest.setHeaders(
-    HttpClientRequest.setBody(request, HttpBody.stream(stream, body.contentType, body.contentLength)),
-    request.headers
-  )
-}
-
 /** Reads the options once; the steps of the policy tell limits that the options leave open. */
 export const makeExchange = (owner: string, options: Options, known: Known): Exchange => {
   check(owner, options)
@@ -128,7 +108,7 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
   const idleTimeout = options.idleTimeout === undefined ? undefined : Duration.toMillis(options.idleTimeout)
   const defaultIdleTimeout = Duration.toMillis(defaults.idleTimeout)
 
-  const facts = (request: Request, oneShot: OneShot | undefined): Call.Facts => {
+  const facts = (request: Request, oneShot: BodyWatch | undefined): Call.Facts => {
     const given = factsOf?.(request)
     const hasKey = IdempotencyKey.isPresent(request, keyOptions.header)
     const mayRepeat = given?.repeatable ?? (hasKey || IdempotencyKey.isRepeatable(request.method))
@@ -168,6 +148,7 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
   const attempt = <E, R>(
     origin: Request,
     given: Request,
+    body: BodyWatch,
     call: Call.Call,
     send: Send<E, R>,
     handedOver: Array<HeldResponse>
@@ -190,7 +171,14 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
       })
       const giveUp = (cause: Cause.Cause<E | HttpClientError.HttpClientError>) => {
         connection.sent()
-        return Effect.zipRight(connection.close, Effect.failCause(cause))
+        return Effect.zipRight(
+          connection.close,
+          Effect.failCause(
+            body.failed !== undefined && isUnanswered(cause)
+              ? Cause.fail(bodyFailed(request, body.failed))
+              : withFault(cause, request)
+          )
+        )
       }
       return Effect.matchCauseEffect(
         restore(call.attempt > 1 ? Effect.annotateSpans(held, "http.request.resend_count", call.attempt - 1) : held),
@@ -222,9 +210,19 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
   return {
     run: (policy, given, send) => {
       const begin = (request: Request) => {
-        const replayable = options.replayableBody === true || IdempotencyKey.isReplayable(request.body)
-        const oneShot: OneShot | undefined = replayable ? undefined : { begun: request.body._tag !== "Stream" }
-        const watchedRequest = oneShot === undefined ? request : watched(request, oneShot)
+        if (keyOf === originOf && originOf(request) === "") {
+          // A policy of its own would be built for it, and take the place of another.
+          return Effect.fail(invalidUrl(request))
+        }
+        const wrongLength = lengthFault(request)
+        if (wrongLength !== undefined) {
+          const failed = bodyFailed(request, { cause: new Error(wrongLength), description: wrongLength })
+          return policy.run(() => Effect.fail(failed), facts(request, undefined))
+        }
+        const body: BodyWatch = { begun: request.body._tag !== "Stream", failed: undefined }
+        const replayable = IdempotencyKey.isReplayable(request.body)
+        const oneShot = replayable || options.replayableBody === true ? undefined : body
+        const watchedRequest = replayable ? request : watched(request, body)
         // Open responses of this call. One that does not become its end, since a limit rang or the caller left while it was handed over,
         // would keep its connection until it is collected as garbage.
         const handedOver: Array<HeldResponse> = []
@@ -235,7 +233,10 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
         return Effect.uninterruptibleMask((restore) =>
           Effect.matchCauseEffect(
             restore(
-              policy.run((call) => attempt(given, watchedRequest, call, send, handedOver), facts(request, oneShot))
+              policy.run(
+                (call) => attempt(given, watchedRequest, body, call, send, handedOver),
+                facts(request, oneShot)
+              )
             ),
             {
               onFailure: (cause) =>
@@ -261,6 +262,13 @@ const statusError = (cause: Cause.Cause<unknown>): HttpClientError.ResponseError
     : undefined
 }
 
+/** A body that failed is why there is no answer. An answer that is there, and an interruption, stand for themselves. */
+const isUnanswered = (cause: Cause.Cause<unknown>): boolean => {
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  return !Cause.isInterruptedOnly(cause) &&
+    !(HttpClientError.isHttpClientError(error) && error._tag === "ResponseError")
+}
+
 const withResponse = (
   { cause, description, request }: HttpClientError.ResponseError,
   response: Response
@@ -274,7 +282,7 @@ const withResponse = (
   })
 
 /** Nothing may be sent a second time from a body that was read into, even if no byte of it reached the server. */
-const onceBegun = (classify: Failure.Classify, oneShot: OneShot): Failure.Classify => (exit) => {
+const onceBegun = (classify: Failure.Classify, oneShot: BodyWatch): Failure.Classify => (exit) => {
   const outcome = classify(exit)
   return oneShot.begun && outcome.neverSent && outcome.class !== "Rejected" ? { ...outcome, neverSent: false } : outcome
 }

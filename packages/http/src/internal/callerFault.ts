@@ -1,0 +1,183 @@
+/**
+ * Whose fault a failed exchange is: finds the ends that the request itself is to blame for, and marks their errors, so that every
+ * classifier can tell.
+ */
+import * as HttpClientError from "@effect/platform/HttpClientError"
+import type * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Outcome from "@holdfast/core/Outcome"
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Option from "effect/Option"
+import { isRefused, longestChain, reachOfCauses } from "./reach.js"
+import { requestFault } from "./requestFault.js"
+import type { BodyWatch } from "./watchedBody.js"
+
+type Request = HttpClientRequest.HttpClientRequest
+
+/** The request cannot be made as it is: nothing of it was sent. */
+const unmakeable: Outcome.Outcome = Outcome.make("Rejected", { neverSent: true, fault: "caller" })
+
+/** The body failed, or is not as long as was stated: part of it may have been sent. */
+const badBody: Outcome.Outcome = Outcome.make("Permanent", { fault: "caller" })
+
+const lengthCodes: ReadonlySet<string> = new Set([
+  "UND_ERR_REQ_CONTENT_LENGTH_MISMATCH",
+  "ERR_HTTP_CONTENT_LENGTH_MISMATCH"
+])
+
+const chainOf = (error: unknown): ReadonlyArray<any> => {
+  const links: Array<unknown> = []
+  for (
+    let link: any = error;
+    links.length < longestChain && typeof link === "object" && link !== null;
+    link = link.cause
+  ) {
+    links.push(link)
+  }
+  return links
+}
+
+/** Would `fetch` refuse it? Its errors carry no code: the platform's own constructor is asked, which sends nothing. */
+const isRefusedByFetch = (request: Request): boolean => {
+  if (typeof globalThis.Request === "undefined") {
+    return false
+  }
+  const body = request.body._tag === "Empty" ? {} : { body: "" }
+  try {
+    new globalThis.Request(request.url, { method: request.method, headers: { ...request.headers }, ...body })
+    return false
+  } catch {
+    return true
+  }
+}
+
+/** A stream of Node that was given as the body keeps the error that it ended with. Its user may have given that any code. */
+const bodyError = ({ body }: Request): unknown =>
+  body._tag === "Raw" && typeof body.body === "object" && body.body !== null
+    ? (body.body as { readonly errored?: unknown }).errored ?? undefined
+    : undefined
+
+/** `fetch` refuses these of any request, before it connects. */
+const refusals: ReadonlySet<unknown> = new Set([
+  "bad port",
+  "RequestInit: duplex option is required when sending a body."
+])
+
+const ofTransport = (error: HttpClientError.RequestError): Outcome.Outcome | undefined => {
+  const { request } = error
+  const links = chainOf(error.cause)
+  const ofBody = bodyError(request)
+  // A transport ends the stream with its own error when the connection breaks.
+  if (ofBody !== undefined && links.includes(ofBody) && reachOfCauses(ofBody) === undefined) {
+    return badBody
+  }
+  for (const { code } of links) {
+    if (typeof code === "string") {
+      return isRefused(code) ? unmakeable : lengthCodes.has(code) ? badBody : undefined
+    }
+  }
+  return requestFault(request) !== undefined || links.some(({ message }) => refusals.has(message)) ||
+      links[0] instanceof TypeError && isRefusedByFetch(request)
+    ? unmakeable
+    : undefined
+}
+
+/**
+ * The outcome of an error that is the caller's own fault, `undefined` for any other.
+ *
+ * @internal
+ */
+export const callerFaultOf = (error: HttpClientError.HttpClientError): Outcome.Outcome | undefined => {
+  if (error._tag === "ResponseError") {
+    return undefined
+  }
+  switch (error.reason) {
+    case "InvalidUrl":
+      return unmakeable
+    case "Encode":
+      return badBody
+    case "Transport":
+      return ofTransport(error)
+  }
+}
+
+const isRefusal = (defect: unknown): boolean => {
+  const code = chainOf(defect).map((link) => link.code).find((one) => typeof one === "string")
+  return code !== undefined && isRefused(code)
+}
+
+/**
+ * Node throws what it refuses, and the platform's client lets that through as a defect.
+ *
+ * @internal
+ */
+export const refusalIn = (cause: Cause.Cause<unknown>): Outcome.Outcome | undefined => {
+  if (cause._tag === "Fail" || !Cause.isDie(cause)) {
+    return undefined
+  }
+  return Chunk.every(Cause.defects(cause), isRefusal) ? unmakeable : undefined
+}
+
+const marked = <E extends HttpClientError.HttpClientError>(
+  error: E,
+  { class: outcomeClass, neverSent }: Outcome.Outcome
+): E =>
+  Object.defineProperties(error, {
+    [Outcome.ClassTypeId]: { value: outcomeClass, configurable: true },
+    fault: { value: "caller", configurable: true },
+    neverSent: { value: neverSent, configurable: true }
+  })
+
+/**
+ * The error of a body that failed, whatever the transport made of it.
+ *
+ * @internal
+ */
+export const bodyFailed = (
+  request: Request,
+  { cause, description = "the body of the request failed" }: NonNullable<BodyWatch["failed"]>
+): HttpClientError.RequestError =>
+  marked(new HttpClientError.RequestError({ request, reason: "Encode", cause, description }), badBody)
+
+/**
+ * The error of a request that cannot be made, in the words of what is wrong.
+ *
+ * @internal
+ */
+export const invalidUrl = (request: Request): HttpClientError.RequestError =>
+  marked(
+    new HttpClientError.RequestError({
+      request,
+      reason: "InvalidUrl",
+      description: requestFault(request) ?? "the URL has no origin"
+    }),
+    unmakeable
+  )
+
+/**
+ * The end of an attempt with the caller's own faults made known: what Node threw is a `RequestError` too, and every such error carries
+ * its class.
+ *
+ * @internal
+ */
+export const withFault = <E>(
+  cause: Cause.Cause<E>,
+  request: Request
+): Cause.Cause<E | HttpClientError.HttpClientError> => {
+  const refusal = refusalIn(cause)
+  if (refusal !== undefined) {
+    const defect = Cause.squash(cause)
+    const description = requestFault(request) ?? (defect instanceof Error ? defect.message : String(defect))
+    return Cause.fail(
+      marked(new HttpClientError.RequestError({ request, reason: "Transport", cause: defect, description }), refusal)
+    )
+  }
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  if (HttpClientError.isHttpClientError(error) && !(Outcome.ClassTypeId in error)) {
+    const fault = callerFaultOf(error)
+    if (fault !== undefined) {
+      marked(error, fault)
+    }
+  }
+  return cause
+}
