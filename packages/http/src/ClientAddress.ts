@@ -105,7 +105,7 @@ export const parse = (text: string): Option.Option<string> => {
   if (bracketed === undefined && ipv4Form.test(bare)) {
     return Option.some(copyOf(bare))
   }
-  const groups = groupsOf(bare.replace(/%.*$/, ""))
+  const groups = groupsOf(bare.split("%", 1)[0]!)
   if (groups === undefined) {
     return Option.none()
   }

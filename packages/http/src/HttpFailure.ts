@@ -97,7 +97,7 @@ const isTransportTypeError = (cause: unknown): boolean =>
 export interface Options {
   /** Classes of single statuses, over those of `Outcome.ofStatus`: `{ 404: "Retryable" }` for a store that lags behind. */
   readonly statuses?: { readonly [status: number]: Outcome.Class } | undefined
-  /** Waits that a server asks for are not believed beyond this. Default 1 hour. */
+  /** A longer wait that a server asks for is longer than any caller waits: no retry, and an open circuit for as long as it may be. Default 1 hour. */
   readonly longestRetryAfter?: Duration.DurationInput | undefined
   /** What is not about HTTP. Default `Failure.classify`. */
   readonly otherwise?: Failure.Classify | undefined

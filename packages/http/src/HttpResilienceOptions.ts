@@ -10,6 +10,7 @@ import * as CoreOptions from "@holdfast/core/Options"
 import * as Outcome from "@holdfast/core/Outcome"
 import * as Duration from "effect/Duration"
 import type * as IdempotencyKey from "./IdempotencyKey.js"
+import { isToken } from "./internal/token.js"
 
 /**
  * How a policy is fitted to HTTP: how far it reaches (`until`, `bodyLimit`, the timeouts), what may be sent again (`idempotencyKey`,
@@ -66,7 +67,7 @@ export interface Options {
    * `retryConflict` of a key: give them to the `HttpFailure.make` of your own.
    */
   readonly classify?: Failure.Classify | undefined
-  /** Waits that a server asks for are not believed beyond this. Default 1 hour. */
+  /** A longer wait that a server asks for is longer than any caller waits: no retry, and an open circuit for as long as it may be. Default 1 hour. */
   readonly longestRetryAfter?: Duration.DurationInput | undefined
   /** The headers that tell the server about the call; `false` sends none of them. */
   readonly headers?: false | {
@@ -101,7 +102,7 @@ const flag: Test = ["true or false", (value) => typeof value === "boolean"]
 const record = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 const header = (value: unknown): boolean =>
-  value === undefined || value === false || typeof value === "string" && value !== ""
+  value === undefined || value === false || typeof value === "string" && isToken(value)
 
 const keyFields: ReadonlyArray<string> = ["header", "form", "create", "methods", "retryConflict"]
 
@@ -116,7 +117,8 @@ const fields: { readonly [K in keyof Required<Options>]: Test } = {
     `true, false, or a record of ${keyFields.join(", ")}`,
     (value) =>
       typeof value === "boolean" || record(value) && Object.keys(value).every((field) => keyFields.includes(field)) &&
-        [undefined, "quoted", "bare"].includes(value.form as string | undefined)
+        [undefined, "quoted", "bare"].includes(value.form as string | undefined) &&
+        (value.header === undefined || typeof value.header === "string" && isToken(value.header))
   ],
   replayableBody: flag,
   operation: callable,
@@ -129,7 +131,7 @@ const fields: { readonly [K in keyof Required<Options>]: Test } = {
   classify: callable,
   longestRetryAfter: duration,
   headers: [
-    `false, or a record of ${headerFields.join(", ")}, each a name or false`,
+    `false, or a record of ${headerFields.join(", ")}, each the name of a header or false`,
     (value) =>
       value === false || record(value) &&
         Object.entries(value).every(([field, one]) => headerFields.includes(field) && header(one))

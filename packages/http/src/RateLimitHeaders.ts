@@ -2,7 +2,8 @@
  * Reads how long a server asks its callers to wait: `Retry-After`, the structured `RateLimit` fields, and the older
  * `RateLimit-*` and `X-RateLimit-*` families.
  *
- * Servers write these by hand, so every reader here is strict: what is malformed, negative or absurd counts as absent.
+ * Servers write these by hand, so every reader here is strict: what is malformed or negative counts as absent. What is well formed and
+ * longer than the caller ever waits is `Duration.infinity`: it says "not now", and never "at once".
  *
  * @since 0.1.0
  */
@@ -28,7 +29,7 @@ export interface Context {
   readonly now?: number | undefined
   /** The `Date` of the answer. */
   readonly date?: string | undefined
-  /** Waits beyond this are absurd and refused. Default 1 hour. */
+  /** Waits beyond this are longer than the caller waits, and read as `Duration.infinity`. Default 1 hour. */
   readonly longest?: Duration.DurationInput | undefined
 }
 
@@ -60,7 +61,7 @@ export interface QuotaPolicy {
 }
 
 /**
- * The longest wait that is believed when no other is given.
+ * The longest wait that is told in numbers when no other is given.
  *
  * @since 0.1.0
  * @category constructors
@@ -127,14 +128,14 @@ export const parseDate = (text: string): number | undefined => {
 const present = (context: Context): number | undefined =>
   (context.date === undefined ? undefined : parseDate(context.date.trim())) ?? context.now
 
-const believed = (millis: number, context: Context): Duration.Duration | undefined =>
-  millis <= Duration.toMillis(context.longest ?? longestWait) ? Duration.millis(Math.max(0, millis)) : undefined
+const bounded = (millis: number, context: Context): Duration.Duration =>
+  millis <= Duration.toMillis(context.longest ?? longestWait) ? Duration.millis(Math.max(0, millis)) : Duration.infinity
 
 // -- Retry-After -------------------------------------------------------------
 
 /**
- * Reads a `Retry-After`: whole seconds, or an HTTP date. A date in the past is no wait at all. Signs, fractions, units, two values
- * and waits beyond `longest` are refused: `undefined`.
+ * Reads a `Retry-After`: whole seconds, or an HTTP date. A date in the past is no wait at all. A wait beyond `longest` is
+ * `Duration.infinity`. Signs, fractions, units and two values are refused: `undefined`.
  *
  * @example
  * import * as RateLimitHeaders from "@holdfast/http/RateLimitHeaders"
@@ -148,11 +149,11 @@ const believed = (millis: number, context: Context): Duration.Duration | undefin
 export const parseRetryAfter = (text: string, context: Context = {}): Duration.Duration | undefined => {
   const trimmed = text.trim()
   if (/^\d+$/.test(trimmed)) {
-    return believed(Number(trimmed) * 1000, context)
+    return bounded(Number(trimmed) * 1000, context)
   }
   const at = parseDate(trimmed)
   const now = present(context)
-  return at === undefined || now === undefined ? undefined : believed(at - now, context)
+  return at === undefined || now === undefined ? undefined : bounded(at - now, context)
 }
 
 // -- RateLimit, structured ---------------------------------------------------
@@ -233,11 +234,11 @@ export const parseReset = (text: string, context: Context = {}): Duration.Durati
   if (/^\d+(\.\d+)?$/.test(trimmed)) {
     const number = Number(trimmed)
     if (number < firstEpochSecond) {
-      return believed(Math.ceil(number * 1000), context)
+      return bounded(Math.ceil(number * 1000), context)
     }
     const now = present(context)
     const at = number < firstEpochMillis ? number * 1000 : number
-    return now === undefined ? undefined : believed(Math.ceil(at - now), context)
+    return now === undefined ? undefined : bounded(Math.ceil(at - now), context)
   }
   const parts = /^(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?$/.exec(trimmed)
   if (trimmed === "" || parts === null) {
@@ -249,16 +250,19 @@ export const parseReset = (text: string, context: Context = {}): Duration.Durati
     number,
     number
   ]
-  return believed(Math.ceil(hours * 3_600_000 + minutes * 60_000 + seconds * 1000 + millis), context)
+  return bounded(Math.ceil(hours * 3_600_000 + minutes * 60_000 + seconds * 1000 + millis), context)
 }
 
 const whole = (text: string | undefined): number | undefined =>
   text !== undefined && /^\s*\d+\s*$/.test(text) ? Number(text) : undefined
 
+/** The field has three; what stands behind many others is not looked for. */
+const mostMembers = 16
+
 /** `limit=100, remaining=0, reset=5`: the single field of the drafts before the structured one. */
 const parseCombined = (text: string, context: Context): ServiceLimit | undefined => {
   const members = new Map(
-    text.split(",").map((member) => {
+    text.split(",", mostMembers).map((member) => {
       const [name = "", value = ""] = member.split("=", 2)
       return [name.trim(), value.trim()] as const
     })
@@ -267,7 +271,7 @@ const parseCombined = (text: string, context: Context): ServiceLimit | undefined
   const seconds = whole(members.get("reset"))
   return remaining === undefined || seconds === undefined
     ? undefined
-    : { policy: "default", remaining, reset: believed(seconds * 1000, context) }
+    : { policy: "default", remaining, reset: bounded(seconds * 1000, context) }
 }
 
 const family = (
@@ -296,7 +300,7 @@ export const limits = (fields: Fields, context: Context = {}): ReadonlyArray<Ser
     return structured
   }
   const older = (current === undefined ? undefined : parseCombined(current, told)) ??
-    family(fields, "ratelimit", (text) => /^\s*\d+\s*$/.test(text) ? believed(Number(text) * 1000, told) : undefined) ??
+    family(fields, "ratelimit", (text) => /^\s*\d+\s*$/.test(text) ? bounded(Number(text) * 1000, told) : undefined) ??
     family(fields, "x-ratelimit", (text) => parseReset(text, told)) ??
     family(fields, "x-rate-limit", (text) => parseReset(text, told))
   return older === undefined ? [] : [older]
@@ -328,9 +332,9 @@ export const retryAfter = (fields: Fields, context: Context = {}): Duration.Dura
     if (remaining !== undefined && remaining > 0 || reset === undefined) {
       continue
     }
-    const millis = Duration.toMillis(reset)
-    if (believed(millis, told) !== undefined && (longest === undefined || millis > Duration.toMillis(longest))) {
-      longest = reset
+    const wait = bounded(Duration.toMillis(reset), told)
+    if (longest === undefined || Duration.greaterThan(wait, longest)) {
+      longest = wait
     }
   }
   return longest

@@ -5,10 +5,10 @@
 import type * as HttpBody from "@effect/platform/HttpBody"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Option from "effect/Option"
+import { isToken } from "./token.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const notInValue = /[^\t\x20-\x7e\x80-\xff]/
 
 /** Shows what may be long and secret: its place and code, not the value. */
@@ -16,13 +16,6 @@ const characterIn = (value: string): string => {
   const at = value.search(notInValue)
   return `the character U+${value.codePointAt(at)!.toString(16).toUpperCase().padStart(4, "0")} at index ${at}`
 }
-
-/**
- * Is it a name that a header, or a method, may have (a token of RFC 9110)?
- *
- * @internal
- */
-export const isToken = (text: string): boolean => token.test(text)
 
 /** @internal */
 export const methodFault = (method: string): string | undefined =>

@@ -6,6 +6,7 @@
 import { type Finding, InvalidOptions } from "@holdfast/core/Options"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
+import { isToken } from "./token.js"
 
 /** @internal */
 export class OptionsCheck {
@@ -49,7 +50,7 @@ export class OptionsCheck {
 
   /** The name of a header: the characters that HTTP allows in a token. */
   headerName(field: string, value: unknown): void {
-    if (typeof value !== "string" || !/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(value)) {
+    if (typeof value !== "string" || !isToken(value)) {
       this.add(field, value, "the name of a header")
     }
   }

@@ -78,12 +78,25 @@ class Reader {
   }
 }
 
+/** By hand: an expression that looks for the spaces at the end begins anew at each space of a long row that is not there. */
+const withoutSpaces = (text: string): string => {
+  let begin = 0
+  let end = text.length
+  while (begin < end && text[begin] === " ") {
+    begin++
+  }
+  while (end > begin && text[end - 1] === " ") {
+    end--
+  }
+  return text.slice(begin, end)
+}
+
 /**
  * The items of a list, or `undefined` when any part of it is malformed.
  *
  * @internal
  */
 export const parseList = (text: string): ReadonlyArray<Item> | undefined => {
-  const trimmed = text.replace(/^ +| +$/g, "")
+  const trimmed = withoutSpaces(text)
   return trimmed === "" ? [] : new Reader(trimmed).list()
 }

@@ -4,7 +4,8 @@
  */
 import * as Undici from "@effect/platform-node/Undici"
 import { invalidRequestCode } from "./codes.js"
-import { headerFault, isToken, methodFault } from "./requestFault.js"
+import { headerFault, methodFault } from "./requestFault.js"
+import { isToken } from "./token.js"
 
 /**
  * A connection that says it is free after a refusal: what was refused was not queued.

@@ -93,14 +93,16 @@ const under = <A, E>(
   layer: (typeof transports)[number][1],
   f: (client: HttpClient.HttpClient.With<any>, policy: Policy.Policy<any>) => Effect.Effect<A, E, any>
 ) =>
-  Effect.scoped(Effect.gen(function*() {
-    const policy = yield* Policy.standard("payments", {
-      bulkhead: { maxConcurrent: 1 },
-      circuitBreaker: { tripPolicy: CircuitBreaker.consecutive(2), scope: "attempt" }
-    } as any)
-    const plain = yield* HttpClient.HttpClient
-    return yield* f(HttpResilience.withPolicy(plain, policy as any, { replayableBody: true }), policy as any)
-  }).pipe(Effect.provide(layer))) as Effect.Effect<A, E>
+  Effect.scoped(
+    Effect.gen(function*() {
+      const policy = yield* Policy.standard("payments", {
+        bulkhead: { maxConcurrent: 1 },
+        circuitBreaker: { tripPolicy: CircuitBreaker.consecutive(2), scope: "attempt" }
+      } as any)
+      const plain = yield* HttpClient.HttpClient
+      return yield* f(HttpResilience.withPolicy(plain, policy as any, { replayableBody: true }), policy as any)
+    }).pipe(Effect.provide(layer))
+  ) as Effect.Effect<A, E>
 
 describe("the caller's own fault", () => {
   for (const [name, layer] of transports) {
@@ -125,7 +127,7 @@ describe("the caller's own fault", () => {
                 const error = Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined
                 assert.strictEqual((error as any)?._tag, "RequestError")
                 // Said by the error itself too, for a classifier that knows nothing of HTTP.
-                                const covered = yield* Effect.exit(Effect.fail(error).pipe(Fallback.tiers(Fallback.value("yesterday"))))
+                const covered = yield* Effect.exit(Effect.fail(error).pipe(Fallback.tiers(Fallback.value("yesterday"))))
                 assert.isTrue(Exit.isFailure(covered))
                 assert.strictEqual(HttpFailure.classify(exit).fault, "caller")
               }
