@@ -29,6 +29,16 @@ export {
   layer as audit
 } from "./HttpAudit.js"
 
+export {
+  /**
+   * Follows redirects without taking credentials, the idempotency key or the deadline along to another origin.
+   *
+   * @since 0.1.0
+   * @category combinators
+   */
+  followRedirects
+} from "./HttpRedirects.js"
+
 export type {
   /**
    * @since 0.1.0
@@ -64,7 +74,7 @@ const through = <E, R, E2, R2>(
  * Puts a policy around a client. Its errors are added to those of the client, and so is `HttpClientError`: the body is read inside the
  * policy, and a transport may fail while it is.
  *
- * Put it on last, after `filterStatus` and `followRedirects`: what stands before it in the pipe is inside the policy, and is made anew for
+ * Put it on last, after `filterStatus` and `HttpResilience.followRedirects`: what stands before it in the pipe is inside the policy, and is made anew for
  * every attempt. `mapRequest` runs once for each call, whatever the number of attempts. Leave `HttpClient.retryTransient` out: the
  * policy retries, and two that do so multiply. `HttpClient.withScope` may stand on either side.
  *

@@ -1,5 +1,5 @@
 /**
- * The codes of the errors by which `UndiciDispatcher` ends a request itself.
+ * The codes of the errors that this package makes itself.
  */
 
 /** No connection was free in time. */
@@ -7,3 +7,6 @@ export const poolTimeoutCode = "HOLDFAST_POOL_TIMEOUT"
 
 /** undici cannot send the request. */
 export const invalidRequestCode = "HOLDFAST_INVALID_REQUEST"
+
+/** The server answered with a redirect that cannot be followed, or with one too many. */
+export const redirectCode = "HOLDFAST_REDIRECT"

@@ -23,6 +23,7 @@ import { bodyFailed, invalidUrl, withFault } from "./callerFault.js"
 import * as guard from "./guard.js"
 import { HeldResponse } from "./heldResponse.js"
 import { hold, keep, type Reading } from "./hold.js"
+import { type Sending, sending, usual } from "./ownHeaders.js"
 import { lengthFault } from "./requestFault.js"
 import { Connection } from "./transport.js"
 import { type BodyWatch, watched } from "./watchedBody.js"
@@ -99,6 +100,13 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
   const headersMillis = options.headersTimeout === undefined ? undefined : Duration.toMillis(options.headersTimeout)
   const deadlineHeader = headers === false ? false : headers?.deadline ?? defaults.deadlineHeader
   const attemptHeader = headers === false ? false : headers?.attempt ?? defaults.attemptHeader
+  const ownHeaders = [keyOptions.header ?? IdempotencyKey.defaultHeader, deadlineHeader, attemptHeader]
+    .filter((name) => name !== false).map((name) => name.toLowerCase())
+  // The usual is known without being told, which costs something for every request.
+  const told: Sending | undefined =
+    options.replayableBody === true || !ownHeaders.every((name) => usual.ownHeaders.includes(name))
+      ? { ownHeaders: [...usual.ownHeaders, ...ownHeaders], replayableBody: options.replayableBody === true }
+      : undefined
   const { longestRetryAfter, statuses } = options
   const classify = options.classify ?? HttpFailure.make({ longestRetryAfter, statuses })
   const classifyWithKey = keyOptions.retryConflict !== true || options.classify !== undefined
@@ -161,8 +169,9 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
       const request = outgoing(given, call, Math.min(limits.attempt, Deadline.unsafeRemaining(fiber)))
       const connection = new Connection(request, origin)
       const reading = (upTo: number): Reading => ({ upTo, idleMillis, arrivedAt: clock.unsafeCurrentTimeMillis() })
+      const unlimited = send(request)
       const sent = guard.within(
-        limited(send(request), request),
+        limited(told === undefined ? unlimited : Effect.locally(unlimited, sending, told), request),
         limits.any || call.deadline !== undefined ? timed : guarded
       )
       const held = Effect.flatMap(sent, (response) => {

@@ -251,9 +251,17 @@ export class HeldResponse extends Inspectable.Class implements Response {
   }
 }
 
-/** Reading so much costs less than opening a new connection. */
-const shortBody = 64 * 1024
-/** A short body that hangs is not waited for. */
-const drainMillis = 250
+/**
+ * Reading so much costs less than opening a new connection.
+ *
+ * @internal
+ */
+export const shortBody = 64 * 1024
+/**
+ * A short body that hangs is not waited for.
+ *
+ * @internal
+ */
+export const drainMillis = 250
 const drain = (pull: Pull): Effect.Effect<void, Option.Option<Failure>> =>
   within(Effect.forever(pull), drainMillis, Option.none)

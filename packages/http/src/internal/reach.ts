@@ -2,7 +2,7 @@
  * How far an exchange came, by the codes in the causes of its error. Every transport hangs them in a place of its own.
  */
 import type { Reach } from "../HttpFailure.js"
-import { invalidRequestCode, poolTimeoutCode } from "./codes.js"
+import { invalidRequestCode, poolTimeoutCode, redirectCode } from "./codes.js"
 
 const neverSent: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
@@ -70,6 +70,8 @@ const reachOfCode = (code: string, syscall: unknown): Reach | undefined =>
     ? (syscall === "connect" ? "NeverSent" : "MaybeSent")
     : maybeSent.has(code)
     ? "MaybeSent"
+    : code === redirectCode
+    ? "Answered"
     : tls.has(code) || badTls.test(code) || isRefused(code)
     ? "NotWorthRetrying"
     : undefined

@@ -1,6 +1,7 @@
 /**
  * The one place that knows how a client of `@effect/platform` is built inside, and how an exchange of it is aborted.
  */
+import * as Headers from "@effect/platform/Headers"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
@@ -64,6 +65,16 @@ export const halvesOf = <E, R>(client: HttpClient.HttpClient.With<E, R>): Halves
   }
   return { preprocess, send: (request) => postprocess(Effect.succeed(request)) }
 }
+
+/**
+ * The request without some of its headers, for which the platform has no function.
+ *
+ * @internal
+ */
+export const withoutHeaders = (request: Request, names: ReadonlyArray<string>): Request =>
+  Object.assign(Object.create(Object.getPrototypeOf(request)), request, {
+    headers: Headers.remove(request.headers, names)
+  })
 
 /**
  * What a transport answered with, or what holds the body of that.
