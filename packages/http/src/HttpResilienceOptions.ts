@@ -131,7 +131,7 @@ const fields: { readonly [K in keyof Required<Options>]: Test } = {
   classify: callable,
   longestRetryAfter: duration,
   headers: [
-    `false, or a record of ${headerFields.join(", ")}, each the name of a header or false`,
+    `false, or a record of ${headerFields.join(", ")}, each a name or false`,
     (value) =>
       value === false || record(value) &&
         Object.entries(value).every(([field, one]) => headerFields.includes(field) && header(one))
