@@ -168,6 +168,13 @@ export const targets: ReadonlyArray<Target> = [
     ratio(keys, "holdfast, keyed limiter", "rate-limiter-flexible", "micros")
   ),
   row(
+    "a standard policy per key, 10,000 keys: bytes per key",
+    "keys",
+    [14_000, 6_000],
+    of(keysOf(10_000), "holdfast, a standard policy per key", "heldBytes"),
+    "bytes"
+  ),
+  row(
     "standard, metrics listener on / off, totals",
     "callers",
     [1.25, 1.05],
