@@ -5,7 +5,6 @@
  */
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
-import * as HttpServerError from "@effect/platform/HttpServerError"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Bulkhead from "@holdfast/core/Bulkhead"
 import * as Cause from "effect/Cause"
@@ -14,10 +13,12 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import * as HttpProblem from "./HttpProblem.js"
-import { releaseOnDeparture } from "./internal/departure.js"
+import { watchDeparture } from "./internal/departure.js"
 import { isHealthCheck } from "./internal/healthPaths.js"
+import { holding, type Lease } from "./internal/lease.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 
 /**
@@ -56,41 +57,37 @@ export interface HttpAdmission {
 
 const fields = ["name", "maxConcurrent", "maxQueue", "maxWait", "retryAfter", "exempt"]
 
-/** How a request ends whose client has left: as the platform has it. */
-const departed = Exit.failCause(Cause.interrupt(HttpServerError.clientAbortFiberId))
-
 /**
- * Holds a place until the scope closes, or what it answers is called, whichever comes first. A policy protects one effect, and the
- * place outlives the app: it has to last until the answer is sent. So a fiber of its own stands in the bulkhead for the request.
+ * Takes a place for a request. A policy protects one effect, and the place outlives the app: it has to last until the answer is sent.
+ * So a fiber of its own stands in the bulkhead for the request, and the lease ends it.
  */
-const place = (bulkhead: Bulkhead.Bulkhead): Effect.Effect<() => void, Bulkhead.BulkheadFull, Scope.Scope> =>
-  Effect.uninterruptible(
-    Effect.gen(function*() {
-      const admitted = yield* Deferred.make<void, Bulkhead.BulkheadFull>()
-      const done = yield* Deferred.make<void, unknown>()
-      const stay = Effect.zipRight(Deferred.succeed(admitted, undefined), Deferred.await(done))
-      const holder = yield* bulkhead(stay).pipe(
-        Effect.catchAll((error) =>
-          // Where the request itself failed, nobody listens any more.
-          Deferred.fail(admitted, error as Bulkhead.BulkheadFull)
-        ),
-        Effect.interruptible,
-        Effect.forkDaemon
-      )
-      yield* Effect.addFinalizer((exit) =>
-        Effect.flatMap(Deferred.isDone(admitted), (here) =>
-          here
-            ? Effect.zipRight(
-              Deferred.done(done, Exit.mapBoth(exit, { onSuccess: () => undefined, onFailure: (error) => error })),
-              Fiber.await(holder)
-            )
-            : Fiber.interrupt(holder))
-      )
-      // Servers run apps uninterruptibly, but a client that is gone must not keep its place in the queue.
-      yield* Effect.interruptible(Deferred.await(admitted))
-      return () => Deferred.unsafeDone(done, departed)
+const place = (bulkhead: Bulkhead.Bulkhead, lease: Lease): Effect.Effect<void, Bulkhead.BulkheadFull> =>
+  Effect.suspend(() => {
+    const admitted = Deferred.unsafeMake<void, Bulkhead.BulkheadFull>(FiberId.none)
+    const done = Deferred.unsafeMake<void, unknown>(FiberId.none)
+    let here = false
+    const stay = Effect.suspend(() => {
+      here = true
+      Deferred.unsafeDone(admitted, Exit.void)
+      return Deferred.await(done)
     })
-  )
+    const standing = bulkhead(stay).pipe(
+      // Where the request itself failed, this finds the deferred done.
+      Effect.catchAllCause((cause) => Deferred.failCause(admitted, cause as Cause.Cause<Bulkhead.BulkheadFull>)),
+      Effect.interruptible
+    )
+    return Effect.flatMap(Effect.forkDaemon(standing), (holder) => {
+      lease.taken((exit) => {
+        Deferred.unsafeDone(done, Exit.asVoid(exit))
+        if (!here) {
+          Deferred.unsafeDone(admitted, Exit.failCause(Cause.interrupt(holder.id())))
+          holder.unsafeInterruptAsFork(holder.id())
+        }
+      }, Fiber.await(holder))
+      // Servers run apps uninterruptibly, but a client that is gone must not keep its place in the queue.
+      return Effect.interruptible(Deferred.await(admitted))
+    })
+  })
 
 /**
  * Makes the admission of a server. Keep it: one made anew for every request admits everybody.
@@ -143,14 +140,18 @@ export const make = (options: Options): Effect.Effect<HttpAdmission> =>
       (bulkhead): HttpAdmission => ({
         bulkhead,
         middleware: <E, R>(app: HttpApp.Default<E, R>) =>
-          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E, R | Scope.Scope> =>
-            exempt(request)
-              ? app
-              : Effect.matchEffect(place(bulkhead), {
-                onFailure: (full) =>
-                  Effect.succeed(HttpProblem.response(problemOf(full))),
-                onSuccess: (leave) => releaseOnDeparture(request, leave, app)
-              }))
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E, R | Scope.Scope> => {
+            watchDeparture(request)
+            return exempt(request) ? app : holding(
+              request,
+              (lease) =>
+                Effect.match(place(bulkhead, lease), {
+                  onFailure: (full) => HttpProblem.response(problemOf(full)),
+                  onSuccess: () => undefined
+                }),
+              app
+            )
+          })
       })
     )
   })

@@ -120,6 +120,7 @@ export const middleware = (options: Options = {}): <E, R>(app: HttpApp.Default<E
   const header = (options.header ?? defaultHeader).toLowerCase()
   return <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      watchDeparture(request)
       if (exempt(request)) {
         return app
       }
@@ -131,7 +132,6 @@ export const middleware = (options: Options = {}): <E, R>(app: HttpApp.Default<E
       if (left < 1) {
         return Effect.succeed(passed)
       }
-      watchDeparture(request)
       return limited(app, Timeout.make(left, { scope: "total", name: policy, dependency: "http.server" })).pipe(
         // A timeout of a dependency is the app's own error and goes on.
         Effect.catchIf(

@@ -16,9 +16,11 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as HttpProblem from "./HttpProblem.js"
-import { releaseOnDeparture } from "./internal/departure.js"
+import { watchDeparture } from "./internal/departure.js"
 import { isHealthCheck } from "./internal/healthPaths.js"
+import { holding, type Lease } from "./internal/lease.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
+import { surviveErrors } from "./internal/upgrade.js"
 
 /**
  * What a drain needs of a connection.
@@ -29,6 +31,8 @@ import { OptionsCheck } from "./internal/serverOptions.js"
 export interface Connection {
   readonly destroy: () => unknown
   readonly once: (event: "close", listener: () => void) => unknown
+  /** With it, an error of a connection that is becoming a WebSocket does not end the process. */
+  readonly on?: ((event: "error", listener: () => void) => unknown) | undefined
 }
 
 /**
@@ -162,6 +166,7 @@ export const make = (options: Options = {}): Effect.Effect<Drain> =>
     const connections = new Set<Connection>()
     let closed = false
     server?.on?.("connection", (connection) => {
+      surviveErrors(connection)
       if (closed) {
         connection.destroy()
         return
@@ -174,21 +179,19 @@ export const make = (options: Options = {}): Effect.Effect<Drain> =>
       server?.closeAllConnections()
       connections.forEach((connection) => connection.destroy())
     }
-    // Counted until the request's scope closes: a streamed answer is in flight until its last byte. Answers how to end that earlier.
-    const counted = Effect.acquireRelease(
+    // Counted until the answer is sent: a streamed answer is in flight until its last byte.
+    const count = (lease: Lease) =>
       Effect.sync(() => {
-        inFlight++
-        let counts = true
-        return () => {
-          if (counts) {
-            counts = false
-            inFlight--
-            settle()
-          }
+        if (state === "draining") {
+          return refusal
         }
-      }),
-      (leave) => Effect.sync(leave)
-    )
+        inFlight++
+        lease.taken(() => {
+          inFlight--
+          settle()
+        })
+        return undefined
+      })
     // Asked when the answer is ready, since the drain may have begun after the request.
     const closeWhileLeaving = HttpApp.appendPreResponseHandler((_, response) =>
       Effect.sync(() => state === "running" ? response : closing(response))
@@ -237,13 +240,9 @@ export const make = (options: Options = {}): Effect.Effect<Drain> =>
       inFlight: Effect.sync(() => inFlight),
       middleware: (app) =>
         Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-          if (exempt(request)) {
-            return Effect.zipRight(closeWhileLeaving, app)
-          }
-          return state === "draining"
-            ? Effect.succeed(refusal)
-            : Effect.flatMap(Effect.zipLeft(counted, closeWhileLeaving), (leave) =>
-              releaseOnDeparture(request, leave, app))
+          watchDeparture(request)
+          const answered = Effect.zipRight(closeWhileLeaving, app)
+          return exempt(request) ? answered : holding(request, count, answered)
         }),
       drain: Effect.zipRight(begin, Deferred.await(ended))
     }

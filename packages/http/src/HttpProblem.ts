@@ -23,6 +23,7 @@ import { RateLimited } from "@holdfast/core/RateLimiter"
 import { TimedOut } from "@holdfast/core/Timeout"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { watchRequest } from "./internal/departure.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 import { statusPhrases } from "./internal/statusPhrases.js"
 
@@ -149,7 +150,7 @@ export const response = (problem: Problem): HttpServerResponse.HttpServerRespons
  * @since 0.1.0
  * @category guards
  */
-export const isHandled = (error: unknown): error is Handled =>
+export const isHandled = <E>(error: E): error is E & Handled =>
   error instanceof CircuitOpen || error instanceof BulkheadFull || error instanceof RateLimited ||
   error instanceof TimedOut
 
@@ -252,10 +253,13 @@ export const middleware = (
 ): <E, R>(app: HttpApp.Default<E, R>) => HttpApp.Default<Exclude<E, Handled>, R> => {
   const problemOf = make(options)
   return <E, R>(app: HttpApp.Default<E, R>) =>
-    Effect.catchAll(app, (error) =>
-      isHandled(error)
-        ? Effect.succeed(response(problemOf(error)))
-        : Effect.fail(error as Exclude<E, Handled>))
+    Effect.zipRight(
+      watchRequest,
+      Effect.catchAll(app, (error) =>
+        isHandled(error)
+          ? Effect.succeed(response(problemOf(error)))
+          : Effect.fail(error as Exclude<E, Handled>))
+    )
 }
 
 /**

@@ -24,6 +24,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpProblem from "./HttpProblem.js"
+import { watchDeparture } from "./internal/departure.js"
 import { isHealthCheck } from "./internal/healthPaths.js"
 import { LimitedKeys } from "./internal/limitedKeys.js"
 import { checkRateLimit, checkRoute, type Numbers } from "./internal/rateLimitOptions.js"
@@ -345,15 +346,17 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
       checkRoute(route)
       const ofRoute = route.cost === undefined ? costOf : costReader({ cost: route.cost }, read.name)
       return <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
-        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E, R> =>
-          exempt(request) ? app : Effect.flatMap(ofRoute(request), (cost): HttpApp.Default<E, R> => {
+        Effect.flatMap(HttpServerRequest.HttpServerRequest, (request): HttpApp.Default<E, R> => {
+          watchDeparture(request)
+          return exempt(request) ? app : Effect.flatMap(ofRoute(request), (cost): HttpApp.Default<E, R> => {
             if (cost === 0) {
               return app
             }
             const use = { key: keyOf(request), tier: options.tierOf?.(request), cost, operation: route.operation }
             return Effect.flatMap(take(use), (decision): HttpApp.Default<E, R> =>
               decision.allowed ? Effect.zipRight(announce(decision), app) : Effect.succeed(response(decision)))
-          }))
+          })
+        })
     }
 
     return {
