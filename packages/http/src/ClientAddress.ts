@@ -10,6 +10,7 @@ import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { watchDeparture } from "./internal/departure.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 
 /**
@@ -221,6 +222,7 @@ export const middleware = (options: Options = {}): <E, R>(app: HttpApp.Default<E
   const clientOf = make(options)
   return (app) =>
     Effect.updateService(app, HttpServerRequest.HttpServerRequest, (request) => {
+      watchDeparture(request)
       const address = clientOf(request)
       return Option.isSome(address) ? request.modify({ remoteAddress: address.value }) : request
     })

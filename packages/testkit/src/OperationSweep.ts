@@ -98,9 +98,11 @@ export interface Options<World, A, E> {
   readonly fibers?: "body" | "all"
   /** `virtual` moves time on whenever all is idle; with `live` a body that stays idle hangs. Default `virtual`. */
   readonly clock?: "virtual" | "live"
+  /** More points of a mode than this are sampled, each with its own run. Default: all points. */
+  readonly maximumPoints?: number
   /** More pairs than this are sampled. Default 2000. */
   readonly maximumPairs?: number
-  /** The seed of that sample. Default 1. */
+  /** The seed of these samples. Default 1. */
   readonly seed?: number
   /** How many sleepers one body may wake before it counts as hanging. Default 10,000. */
   readonly maximumSteps?: number
@@ -164,6 +166,14 @@ export class SweepDefect extends Error {
 
 const pointsOf = (run: Run, mode: Mode) => mode === "idle" ? run.idlePoints : run.operations
 
+/** Moves a sample of so many to the front. */
+const sample = (all: Array<unknown>, size: number, random: Utils.PCGRandom): void => {
+  for (let index = 0; index < size && size < all.length; index++) {
+    const other = index + random.integer(all.length - index)
+    ;[all[index], all[other]] = [all[other]!, all[index]!]
+  }
+}
+
 /**
  * Sweeps one body. Needs nothing of the test's own clock: it works inside `it.effect` and `it.live` alike.
  *
@@ -213,8 +223,12 @@ export const run = <World, A, E>(options: Options<World, A, E>): Effect.Effect<R
 
     const baseline = yield* attempt({ mode: modes[0] ?? "inline", at: 0 }, [])
     const pairs: Array<{ readonly mode: Mode; readonly at: number; readonly and: number }> = []
+    const random = new Utils.PCGRandom(options.seed ?? 1)
     for (const mode of modes) {
-      for (let position = 1; position <= pointsOf(baseline, mode); position++) {
+      const points = Array.from({ length: pointsOf(baseline, mode) }, (_, index) => index + 1)
+      const most = Math.min(points.length, options.maximumPoints ?? Infinity)
+      sample(points, most, random)
+      for (const position of points.slice(0, most)) {
         const outcome = yield* attempt({ mode, at: position }, [{ mode, position, act: at }])
         if (options.and === undefined || !outcome.reached) continue
         // The first action changes what comes after it, so the later points are those of this very run.
@@ -222,14 +236,9 @@ export const run = <World, A, E>(options: Options<World, A, E>): Effect.Effect<R
       }
     }
 
-    const random = new Utils.PCGRandom(options.seed ?? 1)
     const budget = Math.min(pairs.length, options.maximumPairs ?? 2000)
-    for (let index = 0; index < budget; index++) {
-      if (budget < pairs.length) {
-        const other = index + random.integer(pairs.length - index)
-        ;[pairs[index], pairs[other]] = [pairs[other]!, pairs[index]!]
-      }
-      const pair = pairs[index]!
+    sample(pairs, budget, random)
+    for (const pair of pairs.slice(0, budget)) {
       const apart = pair.mode === "yield" && pair.and !== pair.at
       yield* attempt(pair, [
         { mode: apart ? "inline" : pair.mode, position: pair.at, act: at },

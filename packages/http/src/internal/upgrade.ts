@@ -13,18 +13,16 @@ import type { Departure } from "./departure.js"
 /** A socket of Node, or what stands in for one. Read by shape: `@effect/platform-node` is an optional peer. */
 interface NodeSocket {
   readonly on?: ((event: "error", listener: () => void) => unknown) | undefined
+  once(event: "finish", listener: () => void): unknown
   resume?(): unknown
   setTimeout?(millis: number, listener: () => void): unknown
+  readonly writableEnded?: boolean
   destroy?(): unknown
-}
-
-interface NodeResponse {
-  once(event: "finish", listener: () => void): unknown
 }
 
 /** What the platform keeps in a request to upgrade, handed on to every copy that a router makes of it. */
 interface Upgradeable {
-  response: () => NodeResponse
+  response: () => object
   upgradeEffect?: Effect.Effect<Socket.Socket, unknown>
 }
 
@@ -39,7 +37,7 @@ const ignore = (): void => {}
  *
  * @internal
  */
-export const surviveErrors = (socket: NodeSocket): void => {
+export const surviveErrors = (socket: Pick<NodeSocket, "on">): void => {
   socket.on?.("error", ignore)
 }
 
@@ -61,7 +59,7 @@ type Run = (
  * The platform waits uninterruptibly for a handshake, and hears nothing when it is refused, for want of a key for instance. So that wait
  * is in a fiber of its own until the connection is open: it can be left, by an interruption and when the connection is gone.
  */
-const openable = (run: Run, departure: Departure): Run => (handler, options) =>
+const openable = (run: Run, socket: NodeSocket, departure: Departure): Run => (handler, options) =>
   Effect.uninterruptible(Effect.suspend(() => {
     const ended = Deferred.unsafeMake<void, unknown>(FiberId.none)
     let opened = false
@@ -86,7 +84,16 @@ const openable = (run: Run, departure: Departure): Run => (handler, options) =>
       })
       return Effect.ensuring(
         Effect.interruptible(Deferred.await(ended)),
-        Effect.suspend(() => opened ? Fiber.interrupt(fiber) : Fiber.interruptFork(fiber))
+        Effect.suspend(() => {
+          if (opened) {
+            return Fiber.interrupt(fiber)
+          }
+          // The refusal of a handshake is the last that can be sent, and the platform would wait for an answer behind it.
+          if (socket.writableEnded === true) {
+            socket.destroy?.()
+          }
+          return Fiber.interruptFork(fiber)
+        })
       )
     })
   }))
@@ -96,19 +103,19 @@ const openable = (run: Run, departure: Departure): Run => (handler, options) =>
  */
 export const watchUpgrade = (
   request: HttpServerRequest.HttpServerRequest,
-  socket: object,
+  socket: NodeSocket,
   departure: Departure,
   onResponse: (response: object) => void
 ): void => {
   surviveErrors(socket)
+  socket.once("finish", () => letGo(socket))
   const upgradeable = request as unknown as Upgradeable
   const respond = upgradeable.response
-  let made: NodeResponse | undefined
+  let made: object | undefined
   upgradeable.response = () => {
     if (made === undefined) {
       made = respond()
       onResponse(made)
-      made.once("finish", () => letGo(socket))
     }
     return made
   }
@@ -117,8 +124,8 @@ export const watchUpgrade = (
     upgradeable.upgradeEffect = Effect.map(upgrade, (inner) =>
       Socket.Socket.of({
         ...inner,
-        run: openable(inner.run as Run, departure) as Socket.Socket["run"],
-        runRaw: openable(inner.runRaw as Run, departure) as Socket.Socket["runRaw"]
+        run: openable(inner.run as Run, socket, departure) as Socket.Socket["run"],
+        runRaw: openable(inner.runRaw as Run, socket, departure) as Socket.Socket["runRaw"]
       }))
   }
 }
