@@ -51,9 +51,7 @@ const guardedDoor = (
     const drain = yield* HttpDrain.make({ server, timeout: "500 millis" })
     const admission = yield* HttpAdmission.make({
       maxConcurrent: service.workers,
-      maxQueue: service.acceptQueue,
-      // Whoever watches must see in when nobody else gets in.
-      exempt: ({ url }) => url.startsWith("/health") || url === "/metrics"
+      maxQueue: service.acceptQueue
     })
     const deadline = HttpDeadline.middleware({ limit: clock.seconds(load.patience) })
     yield* Effect.addFinalizer(() => drain.drain)

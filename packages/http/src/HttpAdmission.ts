@@ -17,7 +17,7 @@ import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import * as HttpProblem from "./HttpProblem.js"
 import { watchDeparture } from "./internal/departure.js"
-import { isHealthCheck } from "./internal/healthPaths.js"
+import { exemption } from "./internal/exemption.js"
 import { holding, type Lease } from "./internal/lease.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 
@@ -36,7 +36,7 @@ export interface Options {
   readonly maxWait?: Duration.DurationInput | undefined
   /** `Retry-After` of refused requests. Default 1 second. */
   readonly retryAfter?: Duration.DurationInput | undefined
-  /** Requests that need no place. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
+  /** More requests that need no place, beside `GET` and `HEAD` of `/health`, `/health/dependencies` and `/metrics`. */
   readonly exempt?: ((request: HttpServerRequest.HttpServerRequest) => boolean) | undefined
 }
 
@@ -125,7 +125,7 @@ export const make = (options: Options): Effect.Effect<HttpAdmission> =>
     check.optional(options.retryAfter, (value) => check.duration("retryAfter", value))
     check.optional(options.exempt, (value) => check.callable("exempt", value))
     check.done()
-    const exempt = options.exempt ?? isHealthCheck
+    const exempt = exemption(options.exempt)
     const problemOf = HttpProblem.make(options.retryAfter === undefined ? {} : { retryAfter: options.retryAfter })
     const { maxConcurrent, maxQueue, maxWait } = options
     return Effect.map(

@@ -6,6 +6,7 @@
 import type * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as Deadline from "@holdfast/core/Deadline"
 import type * as Step from "@holdfast/core/Step"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as Duration from "effect/Duration"
@@ -13,7 +14,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as HttpProblem from "./HttpProblem.js"
 import { watchDeparture } from "./internal/departure.js"
-import { isHealthCheck } from "./internal/healthPaths.js"
+import { exemption } from "./internal/exemption.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 
 /**
@@ -42,7 +43,12 @@ export interface Options {
    * Less than `limit`. Default 0.
    */
   readonly reserve?: Duration.DurationInput | undefined
-  /** Requests without a deadline. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
+  /**
+   * How much earlier the deadline of the app passes than the 504 is answered, so that a fallback can answer at the deadline. Of a short
+   * time it is half at most. Less than what `reserve` leaves of `limit`. Default 50 milliseconds.
+   */
+  readonly grace?: Duration.DurationInput | undefined
+  /** More requests without a deadline, beside `GET` and `HEAD` of `/health`, `/health/dependencies` and `/metrics`. */
   readonly exempt?: ((request: HttpServerRequest.HttpServerRequest) => boolean) | undefined
 }
 
@@ -66,6 +72,8 @@ export const parse = (text: string): Option.Option<Duration.Duration> =>
 
 const policy = "request deadline"
 
+const defaultGrace = 50
+
 const passed = HttpProblem.response({ status: 504, detail: "The time for this request has run out." })
 
 /**
@@ -77,12 +85,13 @@ const limited = <E, R>(app: HttpApp.Default<E, R>, limit: Step.Policy<Timeout.Ti
     interruptible ? limit(app) : Effect.interruptible(limit(Effect.uninterruptible(app)))
   )
 
-const fields = ["header", "limit", "reserve", "exempt"]
+const fields = ["header", "limit", "reserve", "grace", "exempt"]
 
 /**
  * Middleware that gives the app the caller's deadline: policies inside cut their waits to it and give up retries that cannot be in
- * time, and calls to other services carry on what is left. When it passes, the app is interrupted, what it holds is released, and
- * the answer is 504. A request that arrives with nothing left is answered without running the app.
+ * time, and calls to other services carry on what is left. It passes a little before the time is over (`grace`): what ran out of time
+ * inside can still be answered by a fallback. When the time is over, the app is interrupted, what it holds is released, and the answer
+ * is 504. A request that arrives with nothing left is answered without running the app.
  *
  * A client that leaves ends the app too, wherever this stands.
  *
@@ -114,9 +123,13 @@ export const middleware = (options: Options = {}): <E, R>(app: HttpApp.Default<E
   if (reserve >= limit) {
     check.add("reserve", options.reserve, "less than limit: nothing would be left for the app")
   }
+  const grace = options.grace === undefined ? defaultGrace : check.duration("grace", options.grace, 0)
+  if (options.grace !== undefined && reserve < limit && grace >= limit - reserve) {
+    check.add("grace", options.grace, "less than what reserve leaves of limit: nothing would be left for the app")
+  }
   check.optional(options.exempt, (value) => check.callable("exempt", value))
   check.done()
-  const exempt = options.exempt ?? isHealthCheck
+  const exempt = exemption(options.exempt)
   const header = (options.header ?? defaultHeader).toLowerCase()
   return <E, R>(app: HttpApp.Default<E, R>): HttpApp.Default<E, R> =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
@@ -132,7 +145,8 @@ export const middleware = (options: Options = {}): <E, R>(app: HttpApp.Default<E
       if (left < 1) {
         return Effect.succeed(passed)
       }
-      return limited(app, Timeout.make(left, { scope: "total", name: policy, dependency: "http.server" })).pipe(
+      const inTime = Deadline.within(app, left - Math.min(grace, left / 2))
+      return limited(inTime, Timeout.make(left, { scope: "total", name: policy, dependency: "http.server" })).pipe(
         // A timeout of a dependency is the app's own error and goes on.
         Effect.catchIf(
           (error): error is Timeout.TimedOut => error instanceof Timeout.TimedOut && error.policy === policy,

@@ -17,7 +17,7 @@ import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import * as HttpProblem from "./HttpProblem.js"
 import { watchDeparture } from "./internal/departure.js"
-import { isHealthCheck } from "./internal/healthPaths.js"
+import { exemption } from "./internal/exemption.js"
 import { holding, type Lease } from "./internal/lease.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 import { surviveErrors } from "./internal/upgrade.js"
@@ -67,7 +67,7 @@ export interface Options {
   readonly announce?: Duration.DurationInput | undefined
   /** `Retry-After` of refused requests. Default 1 second: another server is there. */
   readonly retryAfter?: Duration.DurationInput | undefined
-  /** Requests that are answered to the end. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
+  /** More requests that are answered to the end, beside `GET` and `HEAD` of `/health`, `/health/dependencies` and `/metrics`. */
   readonly exempt?: ((request: HttpServerRequest.HttpServerRequest) => boolean) | undefined
 }
 
@@ -145,7 +145,7 @@ export const make = (options: Options = {}): Effect.Effect<Drain> =>
     })
     check.done()
     const server = options.server
-    const exempt = options.exempt ?? isHealthCheck
+    const exempt = exemption(options.exempt)
     const refusal = closing(HttpProblem.response({
       status: 503,
       type: HttpProblem.types.temporaryReducedCapacity,

@@ -25,10 +25,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as HttpProblem from "./HttpProblem.js"
 import { watchDeparture } from "./internal/departure.js"
-import { isHealthCheck } from "./internal/healthPaths.js"
+import { exemption } from "./internal/exemption.js"
 import { LimitedKeys } from "./internal/limitedKeys.js"
 import { checkRateLimit, checkRoute, type Numbers } from "./internal/rateLimitOptions.js"
-import { costReader, keyReader } from "./internal/rateLimitUse.js"
+import { costReader, keyReader, keyShower } from "./internal/rateLimitUse.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -54,7 +54,7 @@ export interface Options extends RateLimiter.Rate {
   readonly tierOf?: ((request: Request) => string | undefined) | undefined
   /** What a request costs; 0 is free. Default 1, and so is what a function says that is no finite number of 0 or more. */
   readonly cost?: number | ((request: Request) => number) | undefined
-  /** Requests that are not limited. Default: `GET` and `HEAD` of `/health` and `/health/dependencies`. */
+  /** More requests that are not limited, beside `GET` and `HEAD` of `/health`, `/health/dependencies` and `/metrics`. */
   readonly exempt?: ((request: Request) => boolean) | undefined
   /** The longest wait for a turn, in order. Default 0: refuse at once. */
   readonly maxWait?: Duration.DurationInput | undefined
@@ -62,7 +62,7 @@ export interface Options extends RateLimiter.Rate {
   readonly dryRun?: boolean | undefined
   /** At most one warning per this time tells how many requests were limited, and the keys limited most. Default 10 seconds. */
   readonly logEvery?: Duration.DurationInput | undefined
-  /** How a key is shown in logs. Default: its first 64 characters. */
+  /** How a key is shown in logs. Default: its first 64 characters. One that throws shows nothing of the key. */
   readonly showKey?: ((key: string) => string) | undefined
 }
 
@@ -293,9 +293,9 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
       tiers.set(name, yield* limitOf(name, rate, options, read))
     }
     const keyOf = keyReader(options)
-    const exempt = options.exempt ?? isHealthCheck
+    const exempt = exemption(options.exempt)
     const costOf = costReader(options, read.name)
-    const show = options.showKey ?? ((key: string) => key.slice(0, 64))
+    const show = keyShower(options)
 
     const sketch = new LimitedKeys(followed)
     let limited = 0

@@ -7,6 +7,7 @@ import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { assert, describe, it } from "@effect/vitest"
 import * as Deadline from "@holdfast/core/Deadline"
+import * as Fallback from "@holdfast/core/Fallback"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as HttpDeadline from "@holdfast/http/HttpDeadline"
@@ -61,7 +62,7 @@ describe("HttpDeadline", () => {
   it.effect("gives the app what the caller has left, less the reserve, and never more than the limit", () =>
     Effect.gen(function*() {
       const remaining = (options: HttpDeadline.Options, headers: Record<string, string>) =>
-        Effect.flatMap(inProcess(HttpDeadline.middleware(options)(left), headers), json)
+        Effect.flatMap(inProcess(HttpDeadline.middleware({ grace: 0, ...options })(left), headers), json)
       assert.strictEqual(yield* remaining({}, asked("1500")), 1500)
       assert.strictEqual(yield* remaining({ reserve: "100 millis" }, asked("1500")), 1400)
       assert.strictEqual(yield* remaining({ limit: "1 second" }, asked("1500")), 1000)
@@ -73,7 +74,24 @@ describe("HttpDeadline", () => {
       assert.strictEqual(yield* remaining({}, {}), null)
       assert.strictEqual(yield* remaining({}, asked("soon")), null)
       assert.strictEqual(yield* remaining({ header: "X-Left" }, { "x-left": "7" }), 7)
+      // The deadline of the app passes a little earlier than the request ends.
+      assert.strictEqual(yield* remaining({ grace: undefined }, asked("1500")), 1450)
+      assert.strictEqual(yield* remaining({ grace: undefined }, asked("60")), 30)
+      assert.strictEqual(yield* remaining({ grace: "200 millis", reserve: "100 millis" }, asked("1500")), 1200)
     }))
+
+  it.scopedLive("lets a fallback answer when the time runs out in a call, 20 times of 20", () =>
+    Effect.gen(function*() {
+      const quotes = Effect.never.pipe(Timeout.make("10 seconds"), Fallback.tiers(Fallback.value("from yesterday")))
+      yield* HttpServer.serveEffect(
+        HttpDeadline.middleware()(Effect.map(quotes, (text) => HttpServerResponse.text(text)))
+      )
+      const answers = yield* Effect.all(
+        Array.from({ length: 20 }, () => Effect.flatMap(send("/", asked("300")), (answer) => answer.text)),
+        { concurrency: 20 }
+      )
+      assert.deepStrictEqual(answers, Array.from({ length: 20 }, () => "from yesterday"))
+    }).pipe(Effect.provide(NodeHttpServer.layerTest)))
 
   it.scoped("interrupts the handler when the time has passed, and answers 504", () =>
     Effect.gen(function*() {
@@ -102,7 +120,7 @@ describe("HttpDeadline", () => {
         detail: "The time for this request has run out."
       })
       assert.strictEqual(yield* Queue.take(steps), "interrupted")
-      assert.strictEqual(yield* (yield* send("/left", asked("700"))).json, 700)
+      assert.strictEqual(yield* (yield* send("/left", asked("700"))).json, 650)
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
 
   it.scoped("does not run the app of a request that arrives too late", () =>
@@ -138,7 +156,7 @@ describe("HttpDeadline", () => {
       assert.strictEqual(yield* status("/health/orders"), 504)
     }).pipe(Effect.provide(NodeHttpServer.layerTest)))
 
-  it.effect("has another exemption where it is told one", () =>
+  it.effect("has an exemption more where it is told one", () =>
     Effect.gen(function*() {
       const live = (options: HttpDeadline.Options) => inProcess(HttpDeadline.middleware(options)(left), asked("0"))
       assert.strictEqual((yield* live({ exempt: () => true })).status, 200)
@@ -251,6 +269,10 @@ describe("HttpDeadline", () => {
       /reserve is "1 second".*less than limit/
     )
     assert.doesNotThrow(() => HttpDeadline.middleware({ limit: "1 second", reserve: "999 millis" }))
+    assert.throws(
+      () => HttpDeadline.middleware({ limit: "1 second", reserve: "500 millis", grace: "500 millis" }),
+      /grace is "500 millis".*less than what reserve leaves of limit/
+    )
   })
 
   it("refuses bad options with all findings at once", () => {

@@ -10,6 +10,7 @@ import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import { RateLimited } from "@holdfast/core/RateLimiter"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as HttpProblem from "@holdfast/http/HttpProblem"
+import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -70,6 +71,21 @@ const timeout = {
 }
 
 describe("HttpProblem", () => {
+  it.effect("takes the toolkit's errors out of the error type and leaves the others as they are", () =>
+    Effect.gen(function*() {
+      class Unauthorized extends Data.TaggedError("Unauthorized")<{}> {}
+      const failing = Effect.fail(new Unauthorized()) as Effect.Effect<never, Unauthorized | HttpProblem.Handled>
+      const answered: Effect.Effect<number, Unauthorized> = Effect.catchIf(
+        failing,
+        HttpProblem.isHandled,
+        (error) => Effect.succeed(HttpProblem.make()(error).status)
+      )
+      assert.deepStrictEqual(yield* Effect.flip(answered), new Unauthorized())
+      const caught: unknown = new Unauthorized()
+      const handled: HttpProblem.Handled | undefined = HttpProblem.isHandled(caught) ? caught : undefined
+      assert.isUndefined(handled)
+    }))
+
   it.effect("answers each error of the toolkit with its status, Retry-After and problem details", () =>
     Effect.gen(function*() {
       const rows: ReadonlyArray<readonly [unknown, string | null, Record<string, unknown>]> = [

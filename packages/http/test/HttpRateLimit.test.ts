@@ -16,6 +16,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Diagnosis from "@holdfast/core/Diagnosis"
 import * as Figures from "@holdfast/core/Figures"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import * as ResilienceLog from "@holdfast/core/ResilienceLog"
 import * as Tuning from "@holdfast/core/Tuning"
 import * as HttpRateLimit from "@holdfast/http/HttpRateLimit"
 import * as Cause from "effect/Cause"
@@ -434,6 +435,48 @@ describe("HttpRateLimit", () => {
       assert.deepStrictEqual((yield* limit.mostLimited)[0], { key: "abuser", count: 25, error: 0 })
     }).pipe(Effect.provide(layer))
   })
+
+  it.scoped("warns once of one limited request, also where every event is logged", () => {
+    const { layer, lines } = recorder()
+    return Effect.gen(function*() {
+      const limit = yield* HttpRateLimit.make({ rate: 1, per: "1 day", key: () => "all" })
+      yield* Effect.repeatN(limit.take({ key: "all" }), 1)
+      assert.deepStrictEqual(lines.filter(({ level }) => level === "WARN").map(({ message }) => message), [
+        "Requests were rate limited"
+      ])
+      // What it would refuse is told by the event alone.
+      const trial = yield* HttpRateLimit.make({ name: "trial", rate: 1, per: "1 day", dryRun: true })
+      yield* Effect.repeatN(trial.take({ key: "all" }), 1)
+      assert.strictEqual(lines.filter(({ level }) => level === "WARN").length, 2)
+    }).pipe(Effect.provide(ResilienceLog.layer()), Effect.provide(layer))
+  })
+
+  for (
+    const [what, showKey] of [
+      ["throws", () => {
+        throw new Error("no such tenant")
+      }],
+      ["gives a symbol", () => Symbol("tenant")],
+      ["gives nothing", () => undefined]
+    ] as const
+  ) {
+    it.scoped(`answers 429 and shows no key where showKey ${what}`, () => {
+      const { layer, lines } = recorder()
+      return Effect.gen(function*() {
+        const limit = yield* HttpRateLimit.make({
+          rate: 1,
+          per: "1 day",
+          key: () => "secret",
+          showKey: showKey as unknown as (key: string) => string
+        })
+        yield* HttpServer.serveEffect(limit.middleware(hello))
+        assert.strictEqual((yield* send("/")).status, 200)
+        assert.strictEqual((yield* send("/")).status, 429)
+        assert.strictEqual(lines.filter(({ message }) => message === "Requests were rate limited").length, 1)
+        assert.notInclude(JSON.stringify(lines.map(({ annotations }) => annotations)), "secret")
+      }).pipe(Effect.provide(NodeHttpServer.layerTest), Effect.provide(layer))
+    })
+  }
 
   it.scopedLive("finds the worst client among 2,000 others in a list of bounded length", () =>
     Effect.gen(function*() {

@@ -17,6 +17,7 @@ import type {
 import type * as TripPolicy from "../TripPolicy.js"
 import type * as Window from "../Window.js"
 import { callFields, endpointOf } from "./log.js"
+import { ownNames } from "./own.js"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -196,6 +197,11 @@ export const levelOf = (event: ResilienceEvent): LogLevel.LogLevel => {
     case "FallbackFailed":
       // An empty cache is everyday life; the next tier answers.
       return event.kind === "cache" && !Cause.isDie(event.cause) ? LogLevel.Debug : levels.FallbackFailed
+    case "RateLimitExceeded":
+      // The limits of a server sum up what they refuse in a warning of their own; what they would refuse is told nowhere else.
+      return event.dryRun !== true && event.call.dependency !== undefined && ownNames.includes(event.call.dependency)
+        ? LogLevel.Debug
+        : levels.RateLimitExceeded
     case "FallbackRehearsed":
       return event.problems > 0 ? LogLevel.Warning : levels.FallbackRehearsed
     default:

@@ -55,3 +55,17 @@ export const costReader = (
     )
   }
 }
+
+/**
+ * How a key is shown. The log must not change the answer, and a key that could not be shown must not be shown as it is.
+ *
+ * @internal
+ */
+export const keyShower = ({ showKey }: Pick<HttpRateLimit.Options, "showKey">): (key: string) => string =>
+  showKey === undefined ? (key) => key.slice(0, 64) : (key) => {
+    try {
+      return String(showKey(key))
+    } catch {
+      return "(showKey failed)"
+    }
+  }

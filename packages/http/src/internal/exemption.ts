@@ -1,5 +1,5 @@
 /**
- * Tells health checks from other requests by their path.
+ * The requests that no middleware limits, refuses or counts: a server has to be watched when it admits nothing else.
  *
  * @since 0.1.0
  */
@@ -14,8 +14,18 @@ const pathOf = (request: HttpServerRequest.HttpServerRequest): string => {
   return from < 0 ? "/" : url.slice(from, end < 0 ? undefined : end)
 }
 
-const paths = ["/health", "/health/dependencies"]
+const paths = ["/health", "/health/dependencies", "/metrics"]
 
-/** `GET` and `HEAD` of exactly these two: a request that only looks like one would pass by every limit. */
-export const isHealthCheck = (request: HttpServerRequest.HttpServerRequest): boolean =>
+type Exempt = (request: HttpServerRequest.HttpServerRequest) => boolean
+
+/** `GET` and `HEAD` of exactly these three: a request that only looks like one would pass by every limit. */
+const isWatching: Exempt = (request) =>
   (request.method === "GET" || request.method === "HEAD") && paths.includes(pathOf(request))
+
+/**
+ * What is exempt always, and what the option `exempt` of a middleware adds to it.
+ *
+ * @internal
+ */
+export const exemption = (exempt: Exempt | undefined): Exempt =>
+  exempt === undefined ? isWatching : (request) => isWatching(request) || exempt(request)
