@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Backoff from "./Backoff.js"
+import { betweenLayers, type Layer, layerNames, ofProbe } from "./internal/timeoutStack.js"
 import { retriesThatFit, retriesThatFitCautiously, sum, time } from "./internal/worstCase.js"
 import type { Finding } from "./Lint.js"
 import { Validation } from "./Options.js"
@@ -265,18 +266,33 @@ export interface TimeoutStack {
   readonly proxy?: Duration.DurationInput | undefined
   readonly app?: Duration.DurationInput | undefined
   readonly database?: Duration.DurationInput | undefined
-  readonly probes?:
-    | ReadonlyArray<
-      { readonly name: string; readonly timeout: Duration.DurationInput; readonly period: Duration.DurationInput }
-    >
-    | undefined
+  readonly probes?: ReadonlyArray<Probe> | undefined
 }
 
-const layerNames = ["cdn", "loadBalancer", "proxy", "app", "database"] as const
+/**
+ * A health check of a load balancer or an orchestrator.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Probe {
+  readonly name: string
+  /** How long one check may take. */
+  readonly timeout: Duration.DurationInput
+  /** The time from the start of one check to the start of the next. */
+  readonly period: Duration.DurationInput
+  /** The failed checks in a row that take the instance out: `failureThreshold` of Kubernetes, the unhealthy threshold of AWS. */
+  readonly failureThreshold?: number | undefined
+}
 
 /**
- * Checks a timeout stack: CDN >= load balancer >= proxy >= app >= database, and every probe is over before the next one begins.
- * An outer layer that is shorter cuts off requests which the layer inside it still processes.
+ * Checks a timeout stack: CDN >= load balancer >= proxy >= app >= database, each layer only a little longer than the one it hands
+ * requests to, and every probe is over before the next one begins.
+ *
+ * - An outer layer that is shorter cuts off requests which the layer inside it still processes.
+ * - An outer layer that is much longer (twice as long, and more than 5 seconds longer) holds a connection for nothing when the layer
+ *   inside it has given up. Between the application and its database this is not looked at: one request asks a database several times.
+ * - A probe whose timeout is `period x failureThreshold` or more is slower than the verdict that it is asked for.
  *
  * @example
  * ```ts
@@ -287,10 +303,11 @@ const layerNames = ["cdn", "loadBalancer", "proxy", "app", "database"] as const
  *   proxy: "15 seconds",
  *   app: "10 seconds",
  *   database: "500 millis",
- *   probes: [{ name: "readiness", timeout: "3 seconds", period: "10 seconds" }]
+ *   probes: [{ name: "readiness", timeout: "3 seconds", period: "10 seconds", failureThreshold: 3 }]
  * })
  *
- * console.log(findings.length) // 0
+ * console.log(findings.map(({ because }) => because))
+ * // loadBalancer waits 1 min and proxy gives up after 15 s: when proxy does not answer, loadBalancer holds the connection 45 s longer
  * ```
  *
  * @since 0.1.0
@@ -300,43 +317,29 @@ export const checkStack = (stack: TimeoutStack): ReadonlyArray<Finding> => {
   const check = new Validation("LatencyBudget.checkStack")
   check.record(stack, [...layerNames, "probes"])
   check.done()
-  const layers = layerNames.flatMap((name) => {
+  const layers = layerNames.flatMap((name): ReadonlyArray<Layer> => {
     const given = stack[name]
     return given === undefined ? [] : [{ name, millis: check.duration(name, given) }]
   })
-  const probes = (stack.probes ?? []).map((probe, index) => {
-    check.record(probe, ["name", "timeout", "period"])
-    check.text(`probes[${index}].name`, probe.name)
+  const probes = check.list("probes", stack.probes ?? []).map((probe: Probe, index) => {
+    const at = `probes[${index}].`
+    const inner = new Validation(check.owner, at)
+    inner.record(probe, ["name", "timeout", "period", "failureThreshold"])
+    inner.done()
+    check.text(`${at}name`, probe.name)
+    if (probe.failureThreshold !== undefined) {
+      check.whole(`${at}failureThreshold`, probe.failureThreshold, 1)
+    }
     return {
       name: probe.name,
-      timeout: check.duration(`probes[${index}].timeout`, probe.timeout),
-      period: check.duration(`probes[${index}].period`, probe.period)
+      timeout: check.duration(`${at}timeout`, probe.timeout),
+      period: check.duration(`${at}period`, probe.period),
+      failureThreshold: probe.failureThreshold
     }
   })
   check.done()
   return [
-    ...layers.slice(1).flatMap((layer, index): ReadonlyArray<Finding> => {
-      const outer = layers[index]!
-      return outer.millis >= layer.millis ? [] : [{
-        rule: "outer-timeout-shorter",
-        severity: "error",
-        at: outer.name,
-        because: `${outer.name} gives up after ${time(outer.millis)} and cuts off what ${layer.name} works on for ${
-          time(layer.millis)
-        }`,
-        instead: `${outer.name} a little above ${time(layer.millis)}, or ${layer.name} a little below ${
-          time(outer.millis)
-        }`
-      }]
-    }),
-    ...probes.filter((probe) => probe.timeout >= probe.period).map((probe): Finding => ({
-      rule: "probe-timeout-not-shorter-than-period",
-      severity: "error",
-      at: probe.name,
-      because: `a probe may take ${time(probe.timeout)}, and the next one comes every ${
-        time(probe.period)
-      }: they overlap`,
-      instead: `a probe timeout below ${time(probe.period)}`
-    }))
+    ...layers.slice(1).flatMap((layer, index) => betweenLayers(layers[index]!, layer)),
+    ...probes.flatMap(ofProbe)
   ]
 }

@@ -189,6 +189,15 @@ export class Validation {
     }
   }
 
+  /** A list, or none if it is none. */
+  list<A>(field: string, value: ReadonlyArray<A>): ReadonlyArray<A> {
+    if (!Array.isArray(value)) {
+      this.add(field, value, "a list")
+      return []
+    }
+    return value
+  }
+
   /** A duration in milliseconds. Numbers count as milliseconds, as everywhere in Effect. */
   duration(field: string, value: unknown, minimum = 1, maximum = Infinity): number {
     const millis = millisOf(value)

@@ -205,6 +205,45 @@ describe("LatencyBudget: the timeout stack", () => {
     assert.strictEqual(probe(10_000)[0]?.rule, "probe-timeout-not-shorter-than-period")
   })
 
+  it("a layer that waits much longer than the one it hands requests to is found, with how long it holds the connection", () => {
+    const [found, ...others] = LatencyBudget.checkStack({ proxy: "60 seconds", app: "2 seconds" })
+    assert.lengthOf(others, 0)
+    assert.deepStrictEqual([found?.rule, found?.severity, found?.at], ["outer-timeout-much-longer", "warning", "proxy"])
+    assert.strictEqual(
+      found?.because,
+      "proxy waits 1 min and app gives up after 2 s: when app does not answer, proxy holds the connection 58 s longer"
+    )
+    assert.strictEqual(found?.instead, "proxy a little above 2 s, 7 s at most")
+    for (const outer of ["cdn", "loadBalancer", "proxy"] as const) {
+      assert.deepStrictEqual(
+        LatencyBudget.checkStack({ [outer]: "30 seconds", app: "10 seconds" }).map(({ at, rule }) => [rule, at]),
+        [["outer-timeout-much-longer", outer]]
+      )
+    }
+  })
+
+  it("a layer may wait twice as long as the one inside it, or 5 s longer; a database is asked several times and may be short", () => {
+    const rules = (stack: LatencyBudget.TimeoutStack) => LatencyBudget.checkStack(stack).map(({ rule }) => rule)
+    assert.deepStrictEqual(rules({ proxy: 20_000, app: 10_000 }), [])
+    assert.deepStrictEqual(rules({ proxy: 20_001, app: 10_000 }), ["outer-timeout-much-longer"])
+    assert.deepStrictEqual(rules({ proxy: 5500, app: 500 }), [])
+    assert.deepStrictEqual(rules({ proxy: 5501, app: 500 }), ["outer-timeout-much-longer"])
+    assert.deepStrictEqual(rules({ app: 60_000, database: 500 }), [])
+    assert.deepStrictEqual(rules({ proxy: 60_000, database: 500 }), [])
+  })
+
+  it("a probe that is slower than period x failureThreshold is found as that", () => {
+    const probe = (timeout: number, failureThreshold: number) =>
+      LatencyBudget.checkStack({ probes: [{ name: "liveness", timeout, period: 10_000, failureThreshold }] })
+    assert.deepStrictEqual(probe(9999, 3), [])
+    assert.deepStrictEqual(probe(29_999, 3).map(({ rule }) => rule), ["probe-timeout-not-shorter-than-period"])
+    const [found, ...others] = probe(30_000, 3)
+    assert.lengthOf(others, 0)
+    assert.deepStrictEqual([found?.rule, found?.severity], ["probe-slower-than-its-verdict", "error"])
+    assert.include(found?.because, "may take 30 s, and 3 x 10 s = 30 s decide")
+    assert.throws(() => probe(1, 0), InvalidOptions)
+  })
+
   it("a misspelt layer is refused", () => {
     assert.throws(() => LatencyBudget.checkStack({ nginx: "5 seconds" } as LatencyBudget.TimeoutStack), InvalidOptions)
   })
