@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
+import { Validation } from "./Options.js"
 import type * as ResilienceEvent from "./ResilienceEvent.js"
 
 /**
@@ -60,6 +61,12 @@ export interface Finding {
 const counted = <A, E>({ observations }: Seen<A, E>, holds: (observation: Observation<A, E>) => boolean) => {
   const count = observations.filter(holds).length
   return { count, saw: `${count} of ${observations.length}` }
+}
+
+const checkNumber = (owner: string, field: string, value: unknown, maximum: number): void => {
+  const validation = new Validation(`ChaosCheck.${owner}`)
+  validation.number(field, value, 0, maximum)
+  validation.done()
 }
 
 /**
@@ -123,13 +130,16 @@ export const most = <A = unknown, E = unknown>(
   says: string,
   share: number,
   holds: (observation: Observation<A, E>) => boolean
-): Check<A, E> => ({
-  says,
-  look: (seen) => {
-    const { count, saw } = counted(seen, holds)
-    return { held: count >= share * seen.observations.length, saw }
+): Check<A, E> => {
+  checkNumber("most", "share", share, 1)
+  return {
+    says,
+    look: (seen) => {
+      const { count, saw } = counted(seen, holds)
+      return { held: count >= share * seen.observations.length, saw }
+    }
   }
-})
+}
 
 /**
  * Something is true of more than so many probes: the usual reason to abort.
@@ -149,13 +159,16 @@ export const moreThan = <A = unknown, E = unknown>(
   says: string,
   limit: number,
   holds: (observation: Observation<A, E>) => boolean
-): Check<A, E> => ({
-  says,
-  look: (seen) => {
-    const { count, saw } = counted(seen, holds)
-    return { held: count > limit, saw }
+): Check<A, E> => {
+  checkNumber("moreThan", "limit", limit, Infinity)
+  return {
+    says,
+    look: (seen) => {
+      const { count, saw } = counted(seen, holds)
+      return { held: count > limit, saw }
+    }
   }
-})
+}
 
 /**
  * A share of the probes, by default all, took no longer than a limit, however they ended.
@@ -171,7 +184,10 @@ export const moreThan = <A = unknown, E = unknown>(
  * @category constructors
  */
 export const within = (says: string, limit: Duration.DurationInput, share = 1): Check<unknown, unknown> => {
-  const millis = Duration.toMillis(limit)
+  const check = new Validation("ChaosCheck.within")
+  const millis = check.duration("limit", limit, 0)
+  check.number("share", share, 0, 1)
+  check.done()
   return {
     says,
     look: ({ observations }) => {

@@ -13,7 +13,7 @@ import type * as Chaos from "./Chaos.js"
 import { DependencyRegistry, type DuplicateDependency } from "./DependencyRegistry.js"
 import * as DependencyConfig from "./internal/dependencyConfig.js"
 import * as DependencyControl from "./internal/dependencyControl.js"
-import { changed, declared, type Settings, slotNames } from "./internal/dependencySlots.js"
+import { changed, declared, isRecord, type Settings, slotNames } from "./internal/dependencySlots.js"
 import { read as readFacts } from "./internal/facts.js"
 import { variable } from "./internal/settingsReader.js"
 import type * as Lint from "./Lint.js"
@@ -205,6 +205,9 @@ const checkDeclaration = (name: string, options: Options<any>): void => {
   }
   const fixed = (at: string, slots: any): void => {
     for (const slot of slotNames) {
+      if (isRecord(slots[slot])) {
+        check.entries(at + slot, slots[slot])
+      }
       for (const field of ["name", "dependency", "classify"]) {
         if (typeof slots[slot] === "object" && slots[slot] !== null && field in slots[slot]) {
           check.add(`${at}${slot}.${field}`, slots[slot][field], "left out: the dependency sets it for all its slots")
@@ -213,7 +216,8 @@ const checkDeclaration = (name: string, options: Options<any>): void => {
     }
   }
   fixed("", options)
-  for (const [operation, own] of Object.entries(options.operations ?? {})) {
+  for (const [operation, given] of check.entries("operations", options.operations ?? {})) {
+    const own = given as any
     const inner = new Validation(check.owner, `operations.${operation}.`)
     inner.record(own, [...slotNames, "repeatable", "criticality", "lint"])
     if (own?.repeatable !== undefined) {
@@ -356,6 +360,11 @@ export const Service = <Self>() =>
   name: Name,
   options?: O & KnownSlots<O, Options<any>>
 ): ServiceClass<Self, Name, O> => {
+  if (typeof name !== "string") {
+    const check = new Validation("Dependency.Service")
+    check.text("name", name)
+    check.done()
+  }
   const given: Options<any> = options ?? {}
   const tag: any = Context.Tag(`@holdfast/core/Dependency/${name}`)()
   // One value for each layer: layers are shared by identity.

@@ -10,7 +10,7 @@ import * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import type * as Types from "effect/Types"
-import { Validation } from "./Options.js"
+import { show, Validation } from "./Options.js"
 import * as Outcome from "./Outcome.js"
 
 /**
@@ -274,7 +274,7 @@ export const classify: Classify = (exit) => exit._tag === "Success" ? Outcome.su
 export const answerOf = (classifier: Classify, exit: Exit.Exit<unknown, unknown>): Outcome.Outcome => {
   const answer = classifier(exit)
   if (classifier !== classify && !Outcome.isOutcome(answer)) {
-    throw new TypeError(`A classifier answered ${JSON.stringify(answer)}, which is no Outcome`)
+    throw new TypeError(`A classifier answered ${show(answer)}, which is no Outcome`)
   }
   return answer
 }
@@ -316,7 +316,7 @@ export const byTag = (
   if (typeof verdicts !== "object" || verdicts === null || Array.isArray(verdicts)) {
     check.add("options", verdicts, "a record of classes by tag")
   } else {
-    for (const [tag, verdict] of Object.entries(verdicts)) {
+    for (const [tag, verdict] of check.entries("options", verdicts)) {
       if (typeof verdict !== "function" && !Outcome.isOutcome(verdict) && !ownVerdicts.includes(verdict as Verdict)) {
         check.add(tag, verdict, allowedVerdicts)
       }

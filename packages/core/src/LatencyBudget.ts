@@ -170,7 +170,7 @@ export const worstCase = (attempts: Attempts): Duration.Duration => {
  */
 export const amplification = (maxRetries: ReadonlyArray<number>): number => {
   const check = new Validation("LatencyBudget.amplification")
-  maxRetries.forEach((retries, index) => check.whole(`[${index}]`, retries, 0, 1000))
+  check.list("maxRetries", maxRetries).forEach((retries, index) => check.whole(`[${index}]`, retries, 0, 1000))
   check.done()
   return maxRetries.reduce((product, retries) => product * (retries + 1), 1)
 }
@@ -219,7 +219,10 @@ export interface Cascade {
  * @category combinators
  */
 export const cascade = (hops: ReadonlyArray<Hop>): Cascade => {
-  const readings = hops.map((hop, index) => {
+  const list = new Validation("LatencyBudget.cascade")
+  const known = list.list("hops", hops)
+  list.done()
+  const readings = known.map((hop, index) => {
     const check = new Validation("LatencyBudget.cascade", `[${index}].`)
     check.record(hop, ["name", "overhead", ...attemptFields])
     check.text("name", hop.name)

@@ -10,7 +10,7 @@ import { breakerRules } from "./internal/lintBreakerRules.js"
 import { contextRules } from "./internal/lintContextRules.js"
 import { type Placed, policyRules, type Retrying, type Subject, type Told } from "./internal/lintRules.js"
 import { Validation } from "./Options.js"
-import type * as Step from "./Step.js"
+import * as Step from "./Step.js"
 
 /**
  * - `"error"`: it will fail its users as soon as the dependency does.
@@ -212,6 +212,11 @@ const ranks = { error: 0, warning: 1, info: 2 }
  * @category combinators
  */
 export const lint = (policy: Step.Policy<any, any>, context: Context = {}): ReadonlyArray<Finding> => {
+  if (!Step.isPolicy(policy)) {
+    const check = new Validation("Policy.lint")
+    check.add("policy", policy, "a policy, such as Policy.standard(\"payments\") makes")
+    check.done()
+  }
   const subject = subjectOf(policy, read(context))
   return allRules
     .flatMap(({ check, code, severity }) => check(subject).map((one): Finding => ({ rule: code, severity, ...one })))

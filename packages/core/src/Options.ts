@@ -24,9 +24,12 @@ export interface Finding {
   readonly allowed: string
 }
 
-const show = (value: unknown): string => {
+const written = (value: unknown): string => {
   if (typeof value === "string") {
     return JSON.stringify(value)
+  }
+  if (typeof value === "bigint") {
+    return `${value}n`
   }
   if (typeof value === "function") {
     return "a function"
@@ -34,14 +37,29 @@ const show = (value: unknown): string => {
   if (Duration.isDuration(value)) {
     return durationText(value)
   }
-  if (typeof value === "object" && value !== null) {
+  return typeof value === "object" && value !== null
+    ? JSON.stringify(value, (_, part) => typeof part === "bigint" ? `${part}n` : part) ??
+      Object.prototype.toString.call(value)
+    : Object.is(value, -0)
+    ? "-0"
+    : String(value)
+}
+
+/**
+ * A value that was given, as text. It may be anything, and what it is must not throw in the place of the finding about it.
+ *
+ * @internal
+ */
+export const show = (value: unknown): string => {
+  try {
+    return written(value)
+  } catch {
     try {
-      return JSON.stringify(value) ?? String(value)
-    } catch {
       return Object.prototype.toString.call(value)
+    } catch {
+      return "an object that cannot be read"
     }
   }
-  return String(value)
 }
 
 /**
@@ -83,14 +101,20 @@ export class InvalidOptions extends Data.TaggedError("InvalidOptions")<{
 
 /**
  * The options with those of a change in their place. `undefined` is "left out" there, as in every record of options: it resets nothing.
- * What is no record is handed on, for the validation to refuse.
+ * What is no record, or cannot be read, is handed on, for the validation to refuse.
  *
  * @internal
  */
-export const withChange = <A extends object>(present: A, change: Partial<A>): A =>
-  typeof change !== "object" || change === null || Array.isArray(change)
-    ? change as A
-    : { ...present, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) }
+export const withChange = <A extends object>(present: A, change: Partial<A>): A => {
+  if (typeof change !== "object" || change === null || Array.isArray(change)) {
+    return change as A
+  }
+  try {
+    return { ...present, ...Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined)) }
+  } catch {
+    return change as A
+  }
+}
 
 const isNegative = (value: unknown): boolean =>
   typeof value === "string"
@@ -100,23 +124,45 @@ const isNegative = (value: unknown): boolean =>
     : (typeof value === "number" || typeof value === "bigint") && value < 0
 
 /**
- * The milliseconds of what may be a duration; `NaN` if it is none. Below zero stays below zero, where Effect makes it none at all: a
- * setting with a minus must not count as 0.
+ * The milliseconds of what may be a duration; `NaN` if it is none. What is below zero is `-1`, where `Duration` makes it 0: a setting with
+ * a minus must not count as "none".
  *
- * @internal
+ * @example
+ * import * as Options from "@holdfast/core/Options"
+ *
+ * console.log(Options.millisOf("2 seconds"), Options.millisOf("-2 seconds"), Options.millisOf("soon")) // 2000 -1 NaN
+ *
+ * @since 0.1.0
+ * @category validation
  */
 export const millisOf = (value: unknown): number => {
   const decoded = typeof value === "number" && Number.isNaN(value) ? Option.none() : Duration.decodeUnknown(value)
-  return Option.isNone(decoded) ? NaN : isNegative(value) ? -1 : Duration.toMillis(decoded.value)
+  // `-0` is 0.
+  return Option.isNone(decoded) ? NaN : isNegative(value) ? -1 : Duration.toMillis(decoded.value) + 0
 }
 
 const inRange = (minimum: number, maximum: number): string =>
   maximum === Infinity ? `${minimum} or more` : `from ${minimum} to ${maximum}`
 
 /**
- * Collects the findings of one options record; `done` throws them all at once.
+ * Collects the findings of one options record; `done` throws them all at once. For policies and middleware of your own.
  *
- * @internal
+ * @example
+ * import { Validation } from "@holdfast/core/Options"
+ *
+ * const make = (options: { readonly size: number; readonly every: string }) => {
+ *   const check = new Validation("Shedder.make")
+ *   check.record(options, ["size", "every"])
+ *   check.whole("size", options.size, 1)
+ *   const everyMillis = check.duration("every", options.every)
+ *   check.done()
+ *   return everyMillis
+ * }
+ *
+ * console.log(make({ size: 1, every: "2 seconds" })) // 2000
+ *
+ * @since 0.1.0
+ * @category validation
  */
 export class Validation {
   readonly findings: Array<Finding> = []
@@ -144,12 +190,27 @@ export class Validation {
       this.done()
       return
     }
-    for (const field of Object.keys(options)) {
+    for (const [field, value] of this.entries("options", options)) {
       if (!fields.includes(field)) {
-        this.add(field, (options as any)[field], `no such field; the fields are ${fields.join(", ")}`)
-      } else if ((options as any)[field] === null) {
+        this.add(field, value, `no such field; the fields are ${fields.join(", ")}`)
+      } else if (value === null) {
         this.add(field, null, "a value; leave it out for the default")
       }
+    }
+  }
+
+  /** The fields of a record with their values. Throws at once where one cannot be read: a getter or a proxy may throw. */
+  entries(field: string, record: object): ReadonlyArray<readonly [field: string, value: unknown]> {
+    let at = field
+    try {
+      return Object.keys(record).map((one) => {
+        at = one
+        return [one, (record as { readonly [field: string]: unknown })[one]] as const
+      })
+    } catch (error) {
+      this.add(at, error, "a value that can be read without an error")
+      this.done()
+      return []
     }
   }
 

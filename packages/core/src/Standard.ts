@@ -138,6 +138,7 @@ const slot = <O extends object>(check: Validation, given: O | false | undefined,
     check.add(name, given, "a record of options, or false")
     return {} as O
   }
+  check.entries(name, given)
   for (const field of ["name", "dependency", "classify"]) {
     if (field in given) {
       check.add(`${name}.${field}`, given[field as keyof O], "left out: the policy sets it for all its slots")

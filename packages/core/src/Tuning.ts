@@ -14,7 +14,7 @@ import { checkOwn, ownNames } from "./internal/own.js"
 import { about, aboutPercent, time } from "./internal/worstCase.js"
 import * as LatencyBudget from "./LatencyBudget.js"
 import * as Lint from "./Lint.js"
-import { Validation } from "./Options.js"
+import { Validation, withChange } from "./Options.js"
 import type * as Policy from "./Policy.js"
 import * as Retry from "./Retry.js"
 import * as Timeout from "./Timeout.js"
@@ -328,10 +328,10 @@ export const now = (
         policies.set(keyOf(live.dependency, operation), yield* live.policy(operation))
       }
     }
-    return fromSnapshot(present, {
-      ...options,
-      policyOf: (dependency, operation) => policies.get(keyOf(dependency, operation))
-    })
+    return fromSnapshot(
+      present,
+      withChange<Options>({ policyOf: (dependency, operation) => policies.get(keyOf(dependency, operation)) }, options)
+    )
   })
 
 const numberOf = ({ because, value }: Recommendation, show: (value: number) => string): string =>

@@ -13,6 +13,7 @@ import type * as Duration from "effect/Duration"
 import type * as Exit from "effect/Exit"
 import { callerFaultOf, refusalIn } from "./internal/callerFault.js"
 import { reachOfCauses } from "./internal/reach.js"
+import { OptionsCheck } from "./internal/serverOptions.js"
 import * as RateLimitHeaders from "./RateLimitHeaders.js"
 
 /**
@@ -137,7 +138,13 @@ const unsent: Outcome.Outcome = Outcome.make("Retryable", { neverSent: true })
  * @category constructors
  */
 export const make = (options: Options = {}): Failure.Classify => {
+  const check = new OptionsCheck("HttpFailure.make")
+  check.record(options, ["statuses", "longestRetryAfter", "otherwise"])
   const { longestRetryAfter, otherwise = Failure.classify, statuses } = options
+  check.optional(longestRetryAfter, (value) => check.duration("longestRetryAfter", value))
+  check.optional(statuses, (value) => check.statuses("statuses", value))
+  check.callable("otherwise", otherwise)
+  check.done()
   // Looked up for every answer: a success builds nothing. Statuses have three digits, so it stays small.
   const plain = new Map<number, Outcome.Outcome>()
   const ofStatus = (status: number): Outcome.Outcome => {

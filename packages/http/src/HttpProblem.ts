@@ -207,7 +207,7 @@ export const make = (options: Options = {}): (error: Handled) => Problem => {
     if (!check.isRecord("statuses", statuses)) {
       return
     }
-    for (const [tag, status] of Object.entries(statuses)) {
+    for (const [tag, status] of check.entries("statuses", statuses)) {
       if (!tags.includes(tag)) {
         check.add(`statuses.${tag}`, status, `no such error; the errors are ${tags.join(", ")}`)
       } else if (status !== undefined) {

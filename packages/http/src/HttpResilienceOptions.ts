@@ -94,8 +94,8 @@ export const defaults = {
 type Test = readonly [allowed: string, isAllowed: (value: any) => boolean]
 
 const duration: Test = ["a finite duration above zero, such as \"2 seconds\"", (value) => {
-  const decoded = Duration.decodeUnknown(value)
-  return decoded._tag === "Some" && Duration.toMillis(decoded.value) > 0 && Duration.isFinite(decoded.value)
+  const millis = CoreOptions.millisOf(value)
+  return millis > 0 && millis < Infinity
 }]
 const callable: Test = ["a function", (value) => typeof value === "function"]
 const flag: Test = ["true or false", (value) => typeof value === "boolean"]
@@ -138,6 +138,15 @@ const fields: { readonly [K in keyof Required<Options>]: Test } = {
   ]
 }
 
+/** A record whose fields throw when they are read is none. */
+const passes = ([, isAllowed]: Test, value: unknown): boolean => {
+  try {
+    return isAllowed(value)
+  } catch {
+    return false
+  }
+}
+
 /**
  * Throws `InvalidOptions` with all that is wrong at once.
  *
@@ -145,11 +154,11 @@ const fields: { readonly [K in keyof Required<Options>]: Test } = {
  */
 export const check = (owner: string, options: Options): void => {
   const findings: Array<CoreOptions.Finding> = []
-  for (const [field, value] of Object.entries(options)) {
-    const test = (fields as Record<string, Test | undefined>)[field]
+  for (const [field, value] of new CoreOptions.Validation(owner).entries("options", options)) {
+    const test = Object.hasOwn(fields, field) ? fields[field as keyof Options] : undefined
     if (test === undefined) {
       findings.push({ field, value, allowed: `no such field; the fields are ${Object.keys(fields).join(", ")}` })
-    } else if (value !== undefined && !test[1](value)) {
+    } else if (value !== undefined && !passes(test, value)) {
       findings.push({ field, value, allowed: test[0] })
     }
   }

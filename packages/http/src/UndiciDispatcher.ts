@@ -7,8 +7,8 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Undici from "@effect/platform-node/Undici"
 import type * as HttpClient from "@effect/platform/HttpClient"
-import { type Finding, InvalidOptions } from "@holdfast/core/Options"
-import * as Duration from "effect/Duration"
+import { millisOf, Validation } from "@holdfast/core/Options"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
@@ -71,29 +71,25 @@ const fields: ReadonlyArray<keyof Options> = [
 ]
 
 const read = (options: Options) => {
-  const findings: Array<Finding> = []
-  for (const [field, value] of Object.entries(options)) {
-    if (!fields.includes(field as keyof Options)) {
-      findings.push({ field, value, allowed: `no such field; the fields are ${fields.join(", ")}` })
-    }
-  }
+  const check = new Validation("UndiciDispatcher.make")
+  check.record(options, fields)
+  check.done()
   const millis = (field: keyof Options, fallback: Duration.DurationInput | false): number => {
     const value = options[field] ?? fallback
     const off = fallback === false || !["connectTimeout", "keepAliveTimeout"].includes(field)
     if (value === false && off) {
       return 0
     }
-    const decoded = Duration.decodeUnknown(value)
-    const found = decoded._tag === "Some" ? Duration.toMillis(decoded.value) : NaN
+    const found = millisOf(value)
     if (!(found > 0 && found < Infinity)) {
-      findings.push({ field, value, allowed: `a finite duration above zero${off ? ", or false" : ""}` })
+      check.add(field, value, `a finite duration above zero${off ? ", or false" : ""}`)
       return 1
     }
     return found
   }
   const connections = options.connections ?? defaults.connections
   if (!Number.isInteger(connections) || connections < 1) {
-    findings.push({ field: "connections", value: connections, allowed: "a whole number 1 or more" })
+    check.add("connections", connections, "a whole number 1 or more")
   }
   const settings = {
     connections,
@@ -104,9 +100,7 @@ const read = (options: Options) => {
     age: millis("maxConnectionAge", defaults.maxConnectionAge),
     keepAlive: millis("keepAliveTimeout", defaults.keepAliveTimeout)
   }
-  if (findings.length > 0) {
-    throw new InvalidOptions({ owner: "UndiciDispatcher.make", findings })
-  }
+  check.done()
   return settings
 }
 

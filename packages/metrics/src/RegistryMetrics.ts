@@ -6,11 +6,11 @@
 import type { State } from "@holdfast/core/CircuitBreakerMachine"
 import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import type { PieceStates } from "@holdfast/core/LiveDependency"
+import { millisOf } from "@holdfast/core/Options"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { globalValue } from "effect/GlobalValue"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import { announce } from "./internal/announced.js"
 import { readOption } from "./internal/options.js"
@@ -147,13 +147,10 @@ const check = (options: Options): Duration.Duration =>
     options,
     "every",
     "5 seconds",
-    (every: Duration.DurationInput) =>
-      Option.getOrUndefined(
-        Option.filter(
-          Duration.decodeUnknown(every),
-          (decoded) => Duration.toMillis(decoded) >= 1 && Duration.isFinite(decoded)
-        )
-      ),
+    (every: Duration.DurationInput) => {
+      const millis = millisOf(every)
+      return millis >= 1 && millis < Infinity ? Duration.millis(millis) : undefined
+    },
     "a finite duration of 1ms or more, such as \"5 seconds\""
   )
 

@@ -21,6 +21,7 @@ import { dual } from "effect/Function"
 import type * as Scope from "effect/Scope"
 import * as Address from "./internal/address.js"
 import { Gateway } from "./internal/gateway.js"
+import { shown } from "./internal/shown.js"
 import * as Toxic from "./Toxic.js"
 
 /**
@@ -124,7 +125,7 @@ export class InvalidAddress extends Data.TaggedError("InvalidAddress")<{
   readonly address: string
 }> {
   override get message(): string {
-    return `${this.field} is ${JSON.stringify(this.address)}, allowed is host:port, such as 127.0.0.1:6379`
+    return `${this.field} is ${shown(this.address)}, allowed is host:port, such as 127.0.0.1:6379`
   }
 }
 

@@ -7,8 +7,10 @@
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { shown } from "./internal/shown.js"
 import { types, Wire } from "./internal/toxicSchema.js"
 
 /**
@@ -167,11 +169,11 @@ const invalid = (field: string, problem: string) => new InvalidToxic({ findings:
  */
 export const decode = (input: unknown): Either.Either<Toxic, InvalidToxic> => {
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
-    return Either.left(invalid("the toxic", `is ${JSON.stringify(input)}, allowed is a record`))
+    return Either.left(invalid("the toxic", `is ${shown(input)}, allowed is a record`))
   }
   const { type } = input as { readonly type?: unknown }
   if (!types.includes(type as Toxic["type"])) {
-    return Either.left(invalid("type", `is ${JSON.stringify(type)}, allowed is one of ${types.join(", ")}`))
+    return Either.left(invalid("type", `is ${shown(type)}, allowed is one of ${types.join(", ")}`))
   }
   return Schema.decodeUnknownEither(Wire, { errors: "all", onExcessProperty: "error" })({ attributes: {}, ...input })
     .pipe(
@@ -243,8 +245,10 @@ export interface Options {
 
 const milliseconds = (value: Duration.DurationInput | undefined): unknown => {
   if (value === undefined) return 0
-  // A number that is no duration is left as it is, so that the finding shows what was given.
-  return typeof value === "number" ? value : Duration.toMillis(value)
+  // What is no duration is left as it is, and so is one below zero, which `Duration` makes 0: the finding shows what was given.
+  const decoded = typeof value === "number" ? Option.none() : Duration.decodeUnknown(value)
+  const negative = typeof value === "bigint" ? value < 0 : typeof value === "string" && value.startsWith("-")
+  return Option.isNone(decoded) || negative ? value : Duration.toMillis(decoded.value)
 }
 
 const build = <T extends Toxic>(

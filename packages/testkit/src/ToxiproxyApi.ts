@@ -19,6 +19,7 @@ import * as Http from "node:http"
 import * as FaultProxies from "./FaultProxies.js"
 import type * as FaultProxy from "./FaultProxy.js"
 import * as Address from "./internal/address.js"
+import { shown as written } from "./internal/shown.js"
 import * as Toxic from "./Toxic.js"
 
 /**
@@ -292,7 +293,7 @@ export const serve = (options: {
     const address = Address.parse(listen)
     if (address === undefined) {
       return yield* Effect.dieMessage(
-        `listen is ${JSON.stringify(listen)}, allowed is host:port, such as 127.0.0.1:8474`
+        `listen is ${written(listen)}, allowed is host:port, such as 127.0.0.1:8474`
       )
     }
     const proxies = yield* FaultProxies.make({ seed: options.seed })

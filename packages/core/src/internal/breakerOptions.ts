@@ -27,13 +27,16 @@ const checkRate = (
   check: Validation,
   at: string,
   { minimumCalls, threshold }: { readonly threshold: unknown; readonly minimumCalls: unknown },
-  callsOfWindow: number
+  callsOfWindow: unknown
 ): void => {
   if (typeof threshold !== "number" || !(threshold > 0 && threshold <= 1)) {
     check.add(`${at}threshold`, threshold, "a share above 0 and up to 1; 0.5 is half")
   }
   check.whole(`${at}minimumCalls`, minimumCalls, 1)
-  if (callsOfWindow > 0 && typeof minimumCalls === "number" && minimumCalls > callsOfWindow) {
+  if (
+    typeof callsOfWindow === "number" && callsOfWindow > 0 && typeof minimumCalls === "number" &&
+    minimumCalls > callsOfWindow
+  ) {
     check.add(`${at}minimumCalls`, minimumCalls, `at most the ${callsOfWindow} calls of the window`)
   }
 }
@@ -62,7 +65,7 @@ const checkMillis = (check: Validation, field: string, value: unknown, minimum: 
 }
 
 /** The calls that a window of calls holds; infinitely many for one of time. */
-const checkWindow = (check: Validation, field: string, window: any): number => {
+const checkWindow = (check: Validation, field: string, window: any): unknown => {
   if (window?._tag === "Calls") {
     check.whole(`${field}.size`, window.size, 1)
     return window.size

@@ -46,13 +46,13 @@ const tierOf = (
 ): Tier | undefined => {
   check.number(`${field}rate`, rate.rate, 1e-6, 1e9)
   const perMillis = rate.per === undefined ? 1000 : check.duration(`${field}per`, rate.per)
-  const capacity = rate.capacity ?? Math.max(1, rate.rate)
   if (rate.capacity !== undefined) {
     check.number(`${field}capacity`, rate.capacity, TokenBucket.limits.minimumCost, TokenBucket.limits.maximumCapacity)
   }
   if (check.findings.length > 0) {
     return undefined
   }
+  const capacity = rate.capacity ?? Math.max(1, rate.rate)
   const config = { capacity, refillPerMillis: rate.rate / perMillis }
   return {
     ...config,
@@ -73,14 +73,14 @@ const tiersOf = (check: Validation, options: Given, now: number): ReadonlyMap<st
     check.add("tiers", options.tiers, "a record of rates by name")
     return tiers
   }
-  for (const [name, rate] of Object.entries(options.tiers)) {
+  for (const [name, rate] of check.entries("tiers", options.tiers)) {
     const field = `tiers.${name}`
     if (!isRecord(rate)) {
       check.add(field, rate, "a rate, such as { rate: 10, per: \"1 second\" }")
       continue
     }
-    for (const unknown of Object.keys(rate).filter((one) => !rateFields.includes(one))) {
-      check.add(`${field}.${unknown}`, rate[unknown], `no such field; the fields are ${rateFields.join(", ")}`)
+    for (const [unknown, value] of check.entries(field, rate).filter(([one]) => !rateFields.includes(one))) {
+      check.add(`${field}.${unknown}`, value, `no such field; the fields are ${rateFields.join(", ")}`)
     }
     const tier = tierOf(check, `${field}.`, rate, options.maximumKeys, now)
     if (tier !== undefined) {

@@ -89,15 +89,15 @@ export const checkRateLimit = (options: HttpRateLimit.Options): Numbers => {
     )
   }
   const tiers = options.tiers !== undefined && check.isRecord("tiers", options.tiers) ? options.tiers : {}
-  for (const [tier, rate] of Object.entries(tiers)) {
+  for (const [tier, rate] of check.entries("tiers", tiers)) {
     check.quotable(`tiers.${tier}`, tier)
     if (typeof rate !== "object" || rate === null) {
       check.add(`tiers.${tier}`, rate, "a rate, such as { rate: 10, per: \"1 second\" }")
       continue
     }
-    for (const field of Object.keys(rate)) {
+    for (const [field, value] of check.entries(`tiers.${tier}`, rate)) {
       if (!rateFields.includes(field)) {
-        check.add(`tiers.${tier}.${field}`, rate[field as keyof typeof rate], `one of ${rateFields.join(", ")}`)
+        check.add(`tiers.${tier}.${field}`, value, `one of ${rateFields.join(", ")}`)
       }
     }
     checkRate(check, `tiers.${tier}.`, rate as unknown as Record<string, unknown>)

@@ -1,7 +1,7 @@
 /**
  * Refuses options that are no record or have a field that nobody knows: a misspelt one must not be ignored.
  */
-import { InvalidOptions } from "@holdfast/core/Options"
+import { InvalidOptions, Validation } from "@holdfast/core/Options"
 
 type Findings = Array<InvalidOptions["findings"][number]>
 
@@ -28,11 +28,13 @@ export const readOption = <const Field extends string, Value, Read>(
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
     refuse(owner, [{ field: "options", value: options, allowed: "a record" }])
   }
-  const findings: Findings = Object.entries(options).filter(([given]) => given !== field).map(([given, value]) => ({
-    field: given,
-    value,
-    allowed: `no such field; the only one is ${field}`
-  }))
+  const findings: Findings = new Validation(owner).entries("options", options).filter(([given]) => given !== field).map(
+    ([given, value]) => ({
+      field: given,
+      value,
+      allowed: `no such field; the only one is ${field}`
+    })
+  )
   const given = options[field]
   const value = read(given === undefined ? otherwise : given)
   if (value === undefined) {

@@ -17,6 +17,7 @@ export const format = ({ host, port }: Address): string => host.includes(":") ? 
  * @internal
  */
 export const parse = (text: string): Address | undefined => {
+  if (typeof text !== "string") return undefined
   const found = /^(?:\[([^\]]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text)
   if (found === null) return undefined
   const port = Number(found[3])

@@ -4,10 +4,11 @@
 import type * as ParseResult from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import type * as Toxic from "../Toxic.js"
+import { shown } from "./shown.js"
 
 const said = (allowed: string) => ({
   message: (issue: ParseResult.ParseIssue) => ({
-    message: `is ${JSON.stringify(issue.actual) ?? String(issue.actual)}, allowed is ${allowed}`,
+    message: `is ${shown(issue.actual)}, allowed is ${allowed}`,
     override: true
   })
 })
