@@ -218,7 +218,7 @@ export interface FallbackServed extends OfTier {
   readonly reason: string
   readonly outcome: Outcome.Outcome
   readonly age: Duration.Duration | undefined
-  /** The policy inside of which it answered, and which takes the failure for a success: a mistake in the composition. */
+  /** The breaker or retry inside of which it answered, and which takes the failure for a success: a mistake in the composition. */
   readonly inside: string | undefined
 }
 

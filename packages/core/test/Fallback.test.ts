@@ -1,11 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Backoff from "@holdfast/core/Backoff"
+import * as Bulkhead from "@holdfast/core/Bulkhead"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Deadline from "@holdfast/core/Deadline"
 import * as Failure from "@holdfast/core/Failure"
 import * as Fallback from "@holdfast/core/Fallback"
 import * as Outcome from "@holdfast/core/Outcome"
+import * as Policy from "@holdfast/core/Policy"
+import * as RateLimiter from "@holdfast/core/RateLimiter"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
+import * as Retry from "@holdfast/core/Retry"
 import * as Timeout from "@holdfast/core/Timeout"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -738,6 +742,45 @@ describe("Fallback", () => {
         assert.deepStrictEqual(served.map((event) => event.inside), ["payments", "payments"])
         assert.lengthOf(warnings, 1)
         assert.match(warnings[0]!, /answers inside the policy/)
+      }))
+
+    it.effect("a fallback inside a policy that counts no successes is in its place: it says nothing and warns of nothing", () =>
+      Effect.gen(function*() {
+        const warnings: Array<string> = []
+        const logger = Logger.replace(
+          Logger.defaultLogger,
+          Logger.make(({ message }) => warnings.push(String(message)))
+        )
+        const fallback = Fallback.tiers(Fallback.value("default"))
+        const bulkhead = yield* Bulkhead.make({ name: "b", maxConcurrent: 1 })
+        const limiter = yield* RateLimiter.make({ name: "l", rate: 100 })
+        const breaker = yield* CircuitBreaker.make({ name: "payments" })
+        const total = Timeout.make("1 second", { scope: "total" })
+        const places: ReadonlyArray<readonly [Policy.Policy<any>, inside: string | undefined]> = [
+          [total, undefined],
+          [Timeout.make("1 second"), undefined],
+          [bulkhead, undefined],
+          [limiter, undefined],
+          [Retry.make({ maxRetries: 0 }), undefined],
+          [Policy.make("traced", (effect) => effect), undefined],
+          [Policy.compose(total, limiter, bulkhead), undefined],
+          [Retry.make({ maxRetries: 1, name: "again" }), "again"],
+          [Policy.compose(total, limiter, breaker, bulkhead), "payments"],
+          [Policy.compose(total, Policy.make("traced", (effect) => effect), breaker), "payments"],
+          [Policy.compose(total, Retry.make({ maxRetries: 1, name: "again" }), Timeout.make("1 second")), "again"]
+        ]
+        for (const [policy, inside] of places) {
+          const answered = Deadline.within(policy(fallback(Effect.fail("down"))), "1 minute")
+          const { events } = yield* recording(Effect.provide(answered, logger))
+          const served = events.filter((event) => event._tag === "FallbackServed") as ReadonlyArray<any>
+          assert.deepStrictEqual(served.map((event) => event.inside), [inside])
+        }
+        assert.lengthOf(warnings, 1)
+        // What a wrapper does around the rest of its policy stands outside of that rest.
+        const covered = Policy.compose(total, Policy.make("covered", fallback as (effect: any) => any), breaker)
+        const { events } = yield* recording(covered(Effect.fail("down")))
+        const served = events.filter((event) => event._tag === "FallbackServed") as ReadonlyArray<any>
+        assert.deepStrictEqual(served.map((event) => event.inside), [undefined])
       }))
 
     it.effect("a fallback outside the policy, or inside a tier of another fallback, is no such case", () =>

@@ -21,20 +21,17 @@ import type { Found, LastGood } from "./fallbackCache.js"
 import { type Answer, type Failed, TypeId } from "./fallbackModel.js"
 import { failedOf, type TierRun } from "./fallbackTier.js"
 import { Frame } from "./frame.js"
+import type { Link } from "./gate.js"
 import { type AnyEffect, type AnyFiber, asEffect, Caught, continuationsOf, currentFiber, Matched } from "./runtime.js"
 
 export const nowOf = (fiber: AnyFiber): number =>
   Alarm.of(fiber.currentDefaultServices.unsafeMap.get(Clock.Clock.key)).now()
-
-/** The limits of tiers: a fallback within a tier of another one is not inside a policy. */
-const limits = new WeakSet<Step.Step>()
 
 /**
  * Makes a tier's limit out of a timeout: it runs after the deadline too, and is no call of its own, so listeners hear
  * of what happens in the tier and nothing of the limit around it.
  */
 export const limitBy = (timeout: Step.Policy<any>): (effect: AnyEffect) => AnyEffect => {
-  timeout.steps.forEach((step) => limits.add(step))
   return (effect) =>
     Effect.flatMap(
       FiberRef.get(ResilienceEvent.listeners),
@@ -47,19 +44,37 @@ export const limitBy = (timeout: Step.Policy<any>): (effect: AnyEffect) => AnyEf
     )
 }
 
+/** Does the step take an answer for a success: a breaker that counts it, a retry that stops at it? */
+const counts = ({ kind, settings }: Step.Step): boolean =>
+  kind === "CircuitBreaker" || kind === "Retry" && (settings.maxRetries as number) > 0
+
+/** The step of a passage that counts successes. Behind a wrapper of the user's, who knows what runs. */
+const countingStep = (link: Link | undefined): Step.Step | undefined => {
+  switch (link?._tag) {
+    case "Region":
+      return link.gates.find(({ step }) => counts(step))?.step ?? countingStep(link.next)
+    case "Loop":
+      return counts(link.repeater.step) ? link.repeater.step : countingStep(link.next)
+    default:
+      return undefined
+  }
+}
+
 /**
- * The policy that this fiber is inside of. Read from the continuations of the fiber, a private field, and only once a
- * tier has answered: a call that succeeds pays nothing for it. A policy that runs its effect in a child fiber is not
- * seen.
+ * The breaker or the retry that this fiber is inside of: it takes the answer of a fallback for a success. Timeouts, deadlines, bulkheads
+ * and limiters count no successes, and a fallback within them is in its place. Read from the continuations of the fiber, a private
+ * field, and only once a tier has answered: a call that succeeds pays nothing for it. A policy that runs its effect in a child fiber
+ * is not seen.
  */
 const policyAround = (fiber: AnyFiber): string | undefined => {
   const stack = continuationsOf(fiber)
   for (let at = stack.length - 1; at >= 0; at--) {
-    const frame = stack[at]
-    if (frame instanceof Frame) {
-      const step = frame.region.gates[0]?.step
-      if (step === undefined || !limits.has(step)) {
-        return step?.policy ?? frame.region.dependency ?? "a policy"
+    const entry = stack[at]
+    // Passages within one another of one policy may stand there as the innermost alone.
+    for (let frame = entry instanceof Frame ? entry : undefined; frame !== undefined; frame = frame.parent) {
+      const step = countingStep(frame.region)
+      if (step !== undefined) {
+        return step.policy
       }
     }
   }
