@@ -207,7 +207,7 @@ export const make = (options: Options = {}): Effect.Effect<ResilienceEvent.Liste
  *   return yield* Effect.sleep("1 second").pipe(payments.with({ operation: "POST /charges", requestId: "r-17" }))
  * })
  *
- * // WARN Request to POST /charges timed out after 20ms, with dependency, endpoint, attempt and request_id as annotations
+ * // WARN Request to payments (POST /charges) timed out after 20ms, with dependency, endpoint, attempt and request_id as annotations
  * Effect.runPromiseExit(program.pipe(Effect.provide(Layer.merge(ResilienceLog.layer(), Logger.logFmt))))
  *
  * @since 0.1.0

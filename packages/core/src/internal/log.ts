@@ -25,6 +25,16 @@ import type * as Call from "../Call.js"
 export const endpointOf = (call: Call.Call): string => call.operation ?? call.dependency ?? "the dependency"
 
 /**
+ * Whom a call is to in a sentence: the dependency, with the operation where there is one.
+ *
+ * @internal
+ */
+export const whomOf = ({ dependency, operation }: Call.Call): string =>
+  dependency === undefined || operation === undefined || dependency === operation
+    ? operation ?? dependency ?? "the dependency"
+    : `${dependency} (${operation})`
+
+/**
  * The fields that every line about a call has. A request id that is not known is left out: the fiber may carry one.
  *
  * @internal

@@ -16,7 +16,7 @@ import type {
 } from "../ResilienceEvent.js"
 import type * as TripPolicy from "../TripPolicy.js"
 import type * as Window from "../Window.js"
-import { callFields, endpointOf } from "./log.js"
+import { callFields, endpointOf, whomOf } from "./log.js"
 import { ownNames } from "./own.js"
 
 type Fields = Readonly<Record<string, unknown>>
@@ -116,7 +116,7 @@ const tripFields = ({ calls, counted, policy }: TripPolicy.Trip): Fields => {
 }
 
 const timeoutText = ({ call, inherited, limit, scope }: TimeoutFired): string => {
-  const whom = `Request to ${endpointOf(call)}`
+  const whom = `Request to ${whomOf(call)}`
   if (inherited) {
     return scope === "queue"
       ? `${whom} was not sent before the deadline of its caller`
@@ -270,12 +270,12 @@ export const linesOf = (event: ResilienceEvent): ReadonlyArray<Line> => {
         delay: Duration.toMillis(event.delay) > lateness ? millis(event.delay) : undefined
       })
     case "RetryScheduled":
-      return line(`Retrying ${endpointOf(event.call)} in ${millis(event.delay)}`, aboutCall(event.call), {
+      return line(`Retrying ${whomOf(event.call)} in ${millis(event.delay)}`, aboutCall(event.call), {
         ...callFields(event.call),
         reason: snake(event.outcome.class)
       })
     case "RetryGivenUp":
-      return line(`Not retrying ${endpointOf(event.call)}: ${givenUpWords[event.reason]}`, {
+      return line(`Not retrying ${whomOf(event.call)}: ${givenUpWords[event.reason]}`, {
         ...aboutCall(event.call),
         reason: snake(event.reason)
       }, callFields(event.call))
