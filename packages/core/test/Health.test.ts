@@ -256,6 +256,25 @@ describe("Health: fallbacks", () => {
       })
   )
 
+  watching(
+    "a fallback that has stopped is told of in the past, from the first good answer of its dependency on",
+    (read) =>
+      Effect.gen(function*() {
+        yield* guarded(lost).pipe(prices)
+        yield* Effect.sleep("8 seconds")
+        yield* guarded(lost).pipe(prices)
+        yield* Effect.sleep("2 seconds")
+        assert.include(of(yield* read, "pricing").says, "the fallback prices answers in its place, for 8 s now")
+        yield* guarded(Effect.succeed(1)).pipe(prices)
+        yield* Effect.sleep("5 seconds")
+        const { says, status } = of(yield* read, "pricing")
+        assert.strictEqual(status, "degraded")
+        assert.include(says, "the fallback prices answered in its place for 8 s, the last time 7 s ago")
+        yield* guarded(lost).pipe(prices)
+        assert.include(of(yield* read, "pricing").says, "the fallback prices answers in its place, for 15 s now")
+      })
+  )
+
   watching("little traffic is no break: it is active until its dependency answers", (read) =>
     Effect.gen(function*() {
       yield* guarded(lost).pipe(prices)

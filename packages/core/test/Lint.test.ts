@@ -413,10 +413,15 @@ const cases: Record<string, Case> = {
     good: Effect.map(Bulkhead.make({ name: "payments", maxConcurrent: 2 }), (one) => [Policy.compose(one)] as const),
     says: "two of its places"
   },
-  "inner-timeout-not-shorter": {
+  "inner-timeout-equal": {
     bad: withStandard({ totalTimeout: "3 seconds", retry: false }),
     good: withStandard({ totalTimeout: "3001 millis", retry: false }),
-    says: "within the 3 s"
+    says: "end in the same moment"
+  },
+  "inner-timeout-not-shorter": {
+    bad: withStandard({ totalTimeout: "2999 millis", retry: false }),
+    good: withStandard({ totalTimeout: "3 seconds", retry: false }),
+    says: "within the 2.999 s"
   },
   "wait-not-shorter-than-timeout": {
     bad: Effect.map(

@@ -119,7 +119,9 @@ export class HealthReader {
         ...own.flatMap(([, one]) => one)
       ]
     }
-    return { ...health, says: dependencySays(health, failing, this.at) }
+    const answeredSince = (fallback: string): boolean =>
+      calls !== undefined && calls.lastGood > (this.record.fallbacks.get(fallback)?.lastServed ?? Infinity)
+    return { ...health, says: dependencySays(health, failing, answeredSince, this.at) }
   }
 
   private calendar(instant: number): number {

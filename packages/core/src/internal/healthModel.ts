@@ -155,13 +155,14 @@ const circuitSays = (circuit: CircuitHealth, at: number): string | undefined => 
 }
 
 /**
- * The sentence about a dependency.
+ * The sentence about a dependency. `answeredSince` says of a fallback whether the dependency has answered itself since.
  *
  * @internal
  */
 export const dependencySays = (
   health: Omit<DependencyHealth, "says">,
   failing: { readonly inRow: number; readonly since: number } | undefined,
+  answeredSince: (fallback: string) => boolean,
   at: number
 ): string => {
   const { circuits, criticality, dependency, fallbacks, status } = health
@@ -169,10 +170,17 @@ export const dependencySays = (
   if (failing !== undefined) {
     whys.push(`no call has succeeded for ${spoken(at - failing.since)}, ${failing.inRow} failed in a row`)
   }
-  for (const { active, activeFor, fallback } of fallbacks) {
+  for (const { active, activeFor, fallback, lastServed } of fallbacks) {
     if (active) {
       const millis = Duration.toMillis(activeFor)
-      whys.push(`the fallback ${fallback} answers in its place${millis < 1000 ? "" : `, for ${spoken(millis)} now`}`)
+      const long = millis < 1000 ? "" : spoken(millis)
+      whys.push(
+        answeredSince(fallback)
+          ? `the fallback ${fallback} answered in its place${long === "" ? "" : ` for ${long}`}, the last time ${
+            spoken(at - lastServed!)
+          } ago`
+          : `the fallback ${fallback} answers in its place${long === "" ? "" : `, for ${long} now`}`
+      )
     }
   }
   const trips = circuits.reduce((sum, circuit) => sum + circuit.trips.lastHour, 0)

@@ -138,6 +138,20 @@ export const twice = (kind: string) => (subject: Subject, because: string, inste
     .flatMap((one) => found(one, because, instead))
 }
 
+/** Timeouts with the first one outside of them of which the lengths, outer before inner, are so. */
+const innerTimeouts = (
+  subject: Subject,
+  are: (outer: number, inner: number) => boolean
+): ReadonlyArray<readonly [outer: Placed, inner: Placed]> => {
+  const limits = ofKind(subject, "Timeout")
+  return limits.flatMap((inner) => {
+    const outer = limits.find((one) =>
+      one.index < inner.index && are(one.settings.limitMillis, inner.settings.limitMillis)
+    )
+    return outer === undefined ? [] : [[outer, inner] as const]
+  })
+}
+
 /** @internal */
 export const policyRules: ReadonlyArray<Rule> = [
   {
@@ -280,17 +294,28 @@ export const policyRules: ReadonlyArray<Rule> = [
       )
   },
   {
+    code: "inner-timeout-equal",
+    severity: "error",
+    title: "A timeout inside another of the same length",
+    why:
+      "Both ring at once: the first attempt that hangs is the whole call, and no retry is ever made after a timeout.",
+    check: (subject) =>
+      innerTimeouts(subject, (outer, inner) => outer === inner).flatMap(([outer, inner]) =>
+        found(
+          inner,
+          `its ${time(inner.settings.limitMillis)} and those of ${outer.step.policy} end in the same moment`,
+          "the inner timeout shorter than the outer one, or only one of them"
+        )
+      )
+  },
+  {
     code: "inner-timeout-not-shorter",
     severity: "warning",
-    title: "A timeout inside another that is not longer",
+    title: "A timeout inside a shorter one",
     why: "The outer one rings first: the inner one never does, and is only there to mislead.",
-    check: (subject) => {
-      const limits = ofKind(subject, "Timeout")
-      return limits.flatMap((inner) => {
-        const outer = limits.find((one) =>
-          one.index < inner.index && one.settings.limitMillis <= inner.settings.limitMillis
-        )
-        return outer === undefined ? [] : found(
+    check: (subject) =>
+      innerTimeouts(subject, (outer, inner) => outer < inner).flatMap(([outer, inner]) =>
+        found(
           inner,
           `its ${time(inner.settings.limitMillis)} are never reached within the ${
             time(outer.settings.limitMillis)
@@ -298,8 +323,7 @@ export const policyRules: ReadonlyArray<Rule> = [
             outer.step.policy,
           "the inner timeout shorter than the outer one, or only one of them"
         )
-      })
-    }
+      )
   },
   {
     code: "wait-not-shorter-than-timeout",
