@@ -16,6 +16,7 @@ import { judge } from "./demo/promises.js"
 import { makePaint, summaryText, timelineText } from "./demo/report.js"
 import { runDay } from "./demo/run.js"
 import { tuesday } from "./demo/scenario.js"
+import { fold } from "./drawing.js"
 
 class CannotWrite extends Data.TaggedError("CannotWrite")<{ readonly path: string; readonly because: string }> {}
 
@@ -50,10 +51,15 @@ const demo = Effect.gen(function*() {
   const { load, payment, scale, service } = tuesday
   yield* print([
     paint.bold("The day everything fell down"),
-    `1 s here is ${scale} s of that Tuesday: latencies, timeouts and open durations are all scaled alike. ` +
-    "Latencies below are those of the demo.",
-    `${service.workers} workers serve every route; ${load.ordersPerSecond} orders and ${load.catalogPerSecond} catalog pages ` +
-    `come in each second of the demo. Payment answers in ${payment.healthyLatency} s, then in ${payment.slowLatency} s; it is never dead.`,
+    fold(
+      `1 s here is ${scale} s of that Tuesday: latencies, timeouts and open durations are all scaled alike. ` +
+        "Latencies below are those of the demo."
+    ),
+    fold(
+      `${service.workers} workers serve every route; ${load.ordersPerSecond} orders and ${load.catalogPerSecond} catalog pages ` +
+        `come in each second of the demo. Payment answers in ${payment.healthyLatency} s of that Tuesday, then in ` +
+        `${payment.slowLatency} s; it is never dead.`
+    ),
     ""
   ].join("\n"))
   const watch = showProgress(output, paint)

@@ -37,3 +37,24 @@ export const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
     )
     .join("\n")
 }
+
+/** The columns of the terminal that these pages are written for. */
+export const screen = 100
+
+/** Breaks a text at spaces, so that no line is wider than the screen; lines after the first begin with so many spaces. */
+export const fold = (text: string, hanging = 0, width = screen): string => {
+  const lines: Array<string> = []
+  let line = /^ */.exec(text)![0]
+  let empty = true
+  for (const word of text.trim().split(" ")) {
+    const next = empty ? line + word : `${line} ${word}`
+    if (next.length > width && !empty) {
+      lines.push(line)
+      line = " ".repeat(hanging) + word
+    } else {
+      line = next
+    }
+    empty = false
+  }
+  return [...lines, line].join("\n")
+}

@@ -1,13 +1,13 @@
 /**
  * Every way in which a dependency fails, against `Policy.standard` with its defaults: first in virtual time, then, with `--sockets`,
- * on real ones, all at once, for two minutes.
+ * on real ones, all at once, for two minutes. `--markdown` prints the tables of the documentation.
  *
- *     node --import tsx examples/src/failureShapes.ts [--sockets]
+ *     node --import tsx examples/src/failureShapes.ts [--sockets] [--markdown]
  */
 import * as VirtualClock from "@holdfast/testkit/VirtualClock"
 import * as Effect from "effect/Effect"
 import { names, story } from "./shapes/dependency.js"
-import { format, observe } from "./shapes/observe.js"
+import { format, markdown, observe } from "./shapes/observe.js"
 import { socketCall } from "./shapes/sockets.js"
 import { virtualCall } from "./shapes/virtual.js"
 
@@ -22,10 +22,12 @@ const onSockets = Effect.forEach(
   { concurrency: "unbounded" }
 )
 
+const written = process.argv.includes("--markdown") ? markdown : format
+
 const program = Effect.gen(function*() {
-  console.log(`10 calls a second, sick from second 5 to second 65, in virtual time\n\n${format(yield* inVirtualTime)}`)
+  console.log(`10 calls a second, sick from second 5 to second 65, in virtual time\n\n${written(yield* inVirtualTime)}`)
   if (process.argv.includes("--sockets")) {
-    console.log(`\nthe same on sockets, in real time\n\n${format(yield* onSockets)}`)
+    console.log(`\nthe same on sockets, in real time\n\n${written(yield* onSockets)}`)
   }
 })
 

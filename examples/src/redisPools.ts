@@ -44,7 +44,7 @@ const times = new CircuitTimes()
  */
 const printOutage = (title: string, rows: Effect.Effect.Success<ReturnType<typeof outage>>) =>
   Console.log(table([
-    [title, "Redis", "fallback", "failed", "open after", "closed after", "clients", "we"],
+    [title, "Redis", "fallback", "failed", "open after", "closed after", "connected by clients", "by us"],
     ...rows.map(({ byClients, byUs, closedAfter, failed, fallback, name, openedAfter, redis }) => {
       const calls = [redis, fallback, failed].map(count)
       return [name, ...calls, `${openedAfter} ms`, `${closedAfter} ms`, count(byClients), count(byUs)]
@@ -92,13 +92,13 @@ await Effect.runPromise(program.pipe(
 one pool of 50                              50                       0 of 30
 three pools                                  5                      30 of 30
 
-the blip    Redis   fallback   failed   open after   closed after   clients   we
-sessions        2         19        0       366 ms         366 ms        30    0
-cache           2         19        0       367 ms         302 ms        15    0
-analytics       2         19        0       400 ms         365 ms         5    0
+the blip    Redis   fallback   failed   open after   closed after   connected by clients   by us
+sessions        2         19        0       366 ms         366 ms                     30       0
+cache           2         19        0       367 ms         302 ms                     15       0
+analytics       2         19        0       400 ms         365 ms                      5       0
 
-the long outage   Redis   fallback   failed   open after   closed after   clients   we
-sessions              5         21        0       159 ms         109 ms         0    1
-cache                 5         20        0       159 ms          57 ms         0    2
-analytics             3         24        0       159 ms         169 ms         0    2
+the long outage   Redis   fallback   failed   open after   closed after   connected by clients   by us
+sessions              5         21        0       159 ms         109 ms                      0       1
+cache                 5         20        0       159 ms          57 ms                      0       2
+analytics             3         24        0       159 ms         169 ms                      0       2
 */

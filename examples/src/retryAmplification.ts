@@ -67,7 +67,7 @@ const row = (what: string, atA: Effect.Effect<Policy.Policy>, atB: Effect.Effect
 const program = Effect.gen(function*() {
   console.log("C is down. Requests that arrive, for 1 request of a user and for 50:\n")
   console.log(table([
-    ["", "1: at C", "50: at A", "at B", "at C", ""],
+    ["", "of 1: at C", "of 50: at A", "at B", "at C", ""],
     yield* row("3 attempts at A and B", three, three),
     yield* row("the same in budgets", threeInBudget, threeInBudget),
     yield* row("3 attempts at A only", three, once)
@@ -80,8 +80,8 @@ await run(program)
 
 C is down. Requests that arrive, for 1 request of a user and for 50:
 
-                        1: at C   50: at A   at B   at C
-3 attempts at A and B         9         50    150    450   ████████████████████████
-the same in budgets           9         50     70     94   █████
-3 attempts at A only          3         50    150    150   ████████
+                        of 1: at C   of 50: at A   at B   at C
+3 attempts at A and B            9            50    150    450   ████████████████████████
+the same in budgets              9            50     70     94   █████
+3 attempts at A only             3            50    150    150   ████████
 */

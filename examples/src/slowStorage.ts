@@ -138,11 +138,19 @@ const rows = await Effect.runPromise(
     ))
 )
 
+const legend = `catalog: pages that need no picture. Pictures: fresh, old (yesterday's) or failed, and after how long
+they failed. Of the storage: requests asked of it, the most it held at once, seconds it held them.
+`
+
 const columns = ["catalog", "fresh", "old", "failed", "after", "asked", "held", "seconds"]
 
+console.log(legend)
 console.log(table([["the slow minute", ...columns], ...rows]))
 
 /* Prints:
+
+catalog: pages that need no picture. Pictures: fresh, old (yesterday's) or failed, and after how long
+they failed. Of the storage: requests asked of it, the most it held at once, seconds it held them.
 
 the slow minute     catalog   fresh     old   failed    after   asked   held   seconds
 nothing                29 %    12 %     0 %     88 %   10.0 s     670    200    13,392

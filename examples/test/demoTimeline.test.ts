@@ -115,7 +115,7 @@ describe("summariseHappenings", () => {
         { at: 3, what: "payment retries", counted: true },
         { at: 4, what: "mail timeouts", counted: true }
       ]),
-      ["payment circuit OPEN", "2 payment retries, 1 mail timeouts"]
+      ["payment circuit OPEN", "2 payment retries, 1 mail timeout"]
     )
   })
 

@@ -28,6 +28,6 @@ describe.sequential("typed clients under one dependency", () => {
     Effect.map(sql.program, ({ found, log, twice }) => {
       assert.deepStrictEqual(found, Option.some("two books"))
       assert.deepStrictEqual(log, ["insert o-1", "select o-1", "select o-1", "insert o-1"])
-      assert.strictEqual(twice._tag, "SqlError")
+      assert.strictEqual(twice, "SqlError 23505")
     }))
 })

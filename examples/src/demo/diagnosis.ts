@@ -7,6 +7,7 @@ import type * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Retry from "@holdfast/core/Retry"
 import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Effect from "effect/Effect"
+import { fold } from "../drawing.js"
 import type { HttpClients } from "./clients.js"
 import type { Paint } from "./report.js"
 import type { RunResult } from "./run.js"
@@ -48,5 +49,7 @@ export const makeDiagnosis = ({ seconds }: ScaledClock) => {
 /** Both diagnoses for a reader. */
 export const diagnosisText = (unprotected: RunResult, guarded: RunResult, paint: Paint): string =>
   ([["unprotected", unprotected], ["protected", guarded]] as const).map(([name, { diagnosis }]) =>
-    `${paint.bold(`Diagnosis of the ${name} service, from its live figures`)}\n${Diagnosis.format(diagnosis)}`
+    `${paint.bold(`Diagnosis of the ${name} service, from its live figures`)}\n${
+      Diagnosis.format(diagnosis).split("\n").map((line) => fold(line, 11)).join("\n")
+    }`
   ).join("\n")

@@ -5,23 +5,25 @@ import * as Effect from "effect/Effect"
 import type { Paint } from "./report.js"
 import { clockTime } from "./report.js"
 import type { LiveView } from "./run.js"
-import { notificationIsDown, paymentIsSlow } from "./scenario.js"
+import { paymentIsSlow } from "./scenario.js"
 
 const lineOf = ({ clock, journal, scenario, sent, variant }: LiveView, paint: Paint): string => {
   const now = clock.now()
   const failed = journal.samples.filter(({ result }) => result === "failed").length
   const reading = journal.readings.at(-1)
   const busy = reading?.busy ?? 0
-  const workers = `workers ${String(busy).padStart(3)}/${scenario.service.workers}, ${reading?.queued ?? 0} queued`
+  const queued = reading?.queued ?? 0
+  const workers = `${String(busy).padStart(2)}/${scenario.service.workers} busy${
+    queued === 0 ? "" : `, ${queued} queued`
+  }`
   return [
     paint.bold(variant.padEnd(11)),
     clockTime(scenario, now),
     paymentIsSlow(scenario, now) ? paint.yellow("payment SLOW") : "payment well",
-    notificationIsDown(scenario, now) ? paint.yellow("notification DOWN") : "notification up  ",
     busy >= scenario.service.workers ? paint.red(workers) : workers,
     `${sent()} orders`,
     failed > 0 ? paint.red(`${failed} failed`) : "0 failed",
-    ...reading?.breaker === undefined ? [] : [`circuit ${reading.breaker}`, `${reading.pending} pending`]
+    ...reading?.breaker === undefined ? [] : [reading.breaker, `${reading.pending} pending`]
   ].join("  ")
 }
 

@@ -4,7 +4,7 @@
 import type { RunResult } from "./run.js"
 import type { Scenario } from "./scenario.js"
 import type { Sample } from "./timeline.js"
-import { latencies, quantile, twins } from "./timeline.js"
+import { latencies, quantile, times, twins } from "./timeline.js"
 
 export interface Verdict {
   readonly promise: string
@@ -92,7 +92,7 @@ const chargedOnce = (run: RunResult): Verdict => {
     kept: wrong.length === 0,
     measured: wrong.length === 0
       ? `${run.charges.size} charges, ${run.duplicatesAbsorbed} repeated requests answered without a second one`
-      : `${wrong.length} orders charged wrongly, such as ${wrong[0]}`
+      : `${times(wrong.length, "orders")} charged wrongly, such as ${wrong[0]}`
   }
 }
 

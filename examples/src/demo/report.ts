@@ -1,6 +1,7 @@
 /**
  * The two runs side by side, second by second, and the summary below; text only, from the journals of the runs.
  */
+import { fold } from "../drawing.js"
 import type { Figures } from "./figures.js"
 import { expectations, figuresOf } from "./figures.js"
 import type { Verdict } from "./promises.js"
@@ -50,13 +51,13 @@ const nothing: Row = {
 }
 
 const cells = (row: Row, paint: Paint): string => {
-  const failed = String(row.failed).padStart(6)
+  const failed = String(row.failed).padStart(7)
   return [
     String(row.ordersAnswered).padStart(6),
     String(row.catalogAnswered).padStart(8),
     row.failed > 0 ? paint.red(failed) : failed,
-    String(row.inFlight).padStart(9),
-    millis(row.catalogP99).padStart(10)
+    String(row.inFlight).padStart(7),
+    millis(row.catalogP99).padStart(8)
   ].join("")
 }
 
@@ -65,40 +66,54 @@ const breakerCell = (row: Row, paint: Paint): string => {
   return row.breaker === "open" ? paint.red(text) : row.breaker === "half-open" ? paint.yellow(text) : paint.green(text)
 }
 
+const below = (whose: string, what: string): string => {
+  const mark = `         ${whose}: `
+  return fold(mark + what, mark.length)
+}
+
 /** The timeline of both runs, one line a second, with what fired in that second below it. */
 export const timelineText = (scenario: Scenario, unprotected: RunResult, guarded: RunResult, paint: Paint): string => {
   const left = toRows(unprotected.journal, scenario.scale)
   const right = toRows(guarded.journal, scenario.scale)
-  const head = "orders catalog failed in flight  cat. p99"
+  const head = "orders catalog failed inside     p99"
   const lines = [
-    `${"".padEnd(10)} ${paint.bold("UNPROTECTED".padEnd(41))} ${paint.bold("PROTECTED BY HOLDFAST")}`,
-    paint.dim(`${"Tuesday".padEnd(10)} ${head} ${head}  circuit   pending`)
+    paint.dim(
+      "orders, catalog: answered; inside: most requests on workers and in the queue; p99: of the catalog"
+    ),
+    `${"".padEnd(8)} ${paint.bold("UNPROTECTED".padEnd(head.length))} ${paint.bold("PROTECTED BY HOLDFAST")}`,
+    paint.dim(`${"Tuesday".padEnd(8)} ${head} ${head} circuit   pending`)
   ]
   for (let index = 0; index < Math.max(left.length, right.length); index++) {
     const second = index * scenario.scale
     const a = left[index] ?? nothing
     const b = right[index] ?? nothing
-    const time = clockTime(scenario, second).padEnd(10)
+    const time = clockTime(scenario, second)
     lines.push(
       `${paymentIsSlow(scenario, second) ? paint.yellow(time) : time} ` +
-        `${cells(a, paint)} ${cells(b, paint)}  ${breakerCell(b, paint)} ${String(b.pending).padStart(7)}`
+        `${cells(a, paint)} ${cells(b, paint)} ${breakerCell(b, paint)} ${String(b.pending).padStart(7)}`
     )
     const phase = (what: string) => what.startsWith("---")
     for (const what of a.happenings) {
-      lines.push(phase(what) ? paint.yellow(`           ${what}`) : paint.red(`           unprotected: ${what}`))
+      lines.push(phase(what) ? paint.yellow(`         ${what}`) : paint.red(below("unprotected", what)))
     }
     for (const what of b.happenings.filter((what) => !phase(what))) {
-      lines.push(paint.dim(`${"".padEnd(52)} ${what}`))
+      lines.push(paint.dim(below("protected", what)))
     }
   }
   return lines.join("\n")
 }
 
+/** The customer has what there was to have: goods, goods a little later, or the bank's no. */
+const endedWell = (f: Figures): number => f.confirmed + f.settled + f.refused
+
+const share = (part: number, whole: number): string => `${(Math.floor((1000 * part) / whole) / 10).toFixed(1)} %`
+
 const summaryRows: ReadonlyArray<readonly [string, (figures: Figures) => string]> = [
   ["orders sent", (f) => String(f.ordersSent)],
-  ["  confirmed", (f) => String(f.confirmed)],
-  ["  pending, settled later", (f) => f.pending === 0 ? "0" : `${f.pending}, ${f.settled}`],
-  ["  refused (card declined)", (f) => String(f.refused)],
+  ["  ended well", (f) => `${endedWell(f)} of ${f.ordersSent}, ${share(endedWell(f), f.ordersSent)}`],
+  ["    confirmed at once", (f) => String(f.confirmed)],
+  ["    taken as pending, settled later", (f) => f.pending === 0 ? "0" : `${f.settled} of ${f.pending}`],
+  ["    refused at once (card declined)", (f) => String(f.refused)],
   ["  failed", (f) => String(f.ordersFailed)],
   ["  told \"failed\", yet charged", (f) => String(f.chargedButToldFailed)],
   ["catalog pages served", (f) => String(f.catalogServed)],
@@ -123,19 +138,19 @@ export const summaryText = (
   const a = figuresOf(scenario, unprotected)
   const b = figuresOf(scenario, guarded)
   return [
-    paint.bold(`${"".padEnd(34)}${"unprotected".padStart(20)}${"protected".padStart(20)}`),
-    ...summaryRows.map(([name, of]) => `${name.padEnd(34)}${of(a).padStart(20)}${of(b).padStart(20)}`),
+    paint.bold(`${"".padEnd(38)}${"unprotected".padStart(20)}${"protected".padStart(20)}`),
+    ...summaryRows.map(([name, of]) => `${name.padEnd(38)}${of(a).padStart(20)}${of(b).padStart(20)}`),
     "",
     paint.bold("Arithmetic and measurement (seconds of that Tuesday)"),
     ...expectations(scenario, a, b).map(({ arithmetic, expected, measured, unit, what }) =>
       `${what.padEnd(54)}${number(expected, ` ${unit}`).padStart(9)} expected ${
         number(measured, ` ${unit}`).padStart(9)
-      } measured  ${paint.dim(arithmetic)}`
+      } measured\n${paint.dim(`  ${arithmetic}`)}`
     ),
     "",
     paint.bold("Promises of the protected service"),
     ...verdicts.map(({ kept, measured, promise }) =>
-      `${kept ? paint.green("kept  ") : paint.red("BROKEN")} ${promise}: ${measured}`
+      `${kept ? paint.green("kept  ") : paint.red("BROKEN")} ${fold(`       ${promise}: ${measured}`, 7).trimStart()}`
     )
   ].join("\n")
 }

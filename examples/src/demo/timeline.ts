@@ -79,6 +79,17 @@ export const quantile = (values: ReadonlyArray<number>, share: number): number |
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]
 }
 
+const singulars: Readonly<Record<string, string>> = {
+  calls: "call",
+  orders: "order",
+  retries: "retry",
+  timeouts: "timeout"
+}
+
+/** So many of what is told in the plural: "2 payment retries", "1 payment retry". */
+export const times = (count: number, what: string): string =>
+  `${count} ${count === 1 ? what.replace(/\b(?:calls|orders|retries|timeouts)\b/, (many) => singulars[many]!) : what}`
+
 /** What happened, in order; at the end, in one line, how often each of the counted things did. */
 export const summariseHappenings = (happenings: ReadonlyArray<Happening>): ReadonlyArray<string> => {
   const counts = new Map<string, number>()
@@ -87,7 +98,7 @@ export const summariseHappenings = (happenings: ReadonlyArray<Happening>): Reado
       counts.set(what, (counts.get(what) ?? 0) + 1)
     }
   }
-  const totals = Array.from(counts, ([what, count]) => `${count} ${what}`)
+  const totals = Array.from(counts, ([what, count]) => times(count, what))
   return [
     ...happenings.filter(({ counted }) => !counted).map(({ what }) => what),
     ...totals.length === 0 ? [] : [totals.join(", ")]

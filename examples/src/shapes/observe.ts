@@ -9,6 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { table } from "../drawing.js"
 import type { CallFailed, Shape, Story } from "./dependency.js"
 
 /** One row of the table. Times are in seconds of the story, so that a shortened run reads like the long one. */
@@ -145,28 +146,36 @@ const scaledTrip = (scale: number): Pick<CircuitBreaker.Options, "tripPolicy"> =
   )
 })
 
+const cellsOf = (row: Row): ReadonlyArray<string> => [
+  row.shape,
+  row.openedAfterSeconds === undefined ? "never" : `${row.openedAfterSeconds} s`,
+  row.callsBeforeOpening === undefined ? "-" : String(row.callsBeforeOpening),
+  String(row.trips),
+  row.closedAfterSeconds === undefined ? "-" : `${row.closedAfterSeconds} s`,
+  `${row.longestCallSeconds} s`,
+  String(row.retries)
+]
+
+const firedOf = (row: Row): string => row.fired.join(", ") || "nothing"
+
+const seenOf = (row: Row): string =>
+  Object.entries(row.seen).sort((a, b) => b[1] - a[1]).map(([tag, count]) => `${count} ${tag}`).join(", ")
+
+const head = ["shape", "opened after", "calls until then", "trips", "closed after recovery", "longest call", "retries"]
+const firedHead = "what fired"
+const seenHead = "what callers saw while it was sick"
+
+/** Figures first, words below: all of it in one table would be wider than a terminal. */
 export const format = (rows: ReadonlyArray<Row>): string => {
-  const cells = rows.map((row) => [
-    row.shape,
-    row.openedAfterSeconds === undefined ? "never" : `${row.openedAfterSeconds} s`,
-    row.callsBeforeOpening === undefined ? "-" : String(row.callsBeforeOpening),
-    String(row.trips),
-    row.closedAfterSeconds === undefined ? "-" : `${row.closedAfterSeconds} s`,
-    `${row.longestCallSeconds} s`,
-    String(row.retries),
-    row.fired.join(", ") || "nothing",
-    Object.entries(row.seen).sort((a, b) => b[1] - a[1]).map(([tag, count]) => `${count} ${tag}`).join(", ")
-  ])
-  const head = [
-    "shape",
-    "opened after",
-    "calls until then",
-    "trips",
-    "closed after recovery",
-    "longest call",
-    "retries",
-    "what fired",
-    "what callers saw while it was sick"
-  ]
-  return [head, head.map(() => "---"), ...cells].map((row) => `| ${row.join(" | ")} |`).join("\n")
+  const words = (title: string, of: (row: Row) => string) =>
+    [["shape", title] as const, ...rows.map((row) => [row.shape, of(row)] as const)]
+      .map(([shape, text]) => `${shape.padEnd(12)}${text}`).join("\n")
+  return [table([head, ...rows.map(cellsOf)]), words(seenHead, seenOf), words(firedHead, firedOf)].join("\n\n")
+}
+
+/** The table of the documentation. */
+export const markdown = (rows: ReadonlyArray<Row>): string => {
+  const whole = [...head, firedHead, seenHead]
+  return [whole, whole.map(() => "---"), ...rows.map((row) => [...cellsOf(row), firedOf(row), seenOf(row)])]
+    .map((cells) => `| ${cells.join(" | ")} |`).join("\n")
 }

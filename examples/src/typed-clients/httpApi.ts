@@ -1,7 +1,7 @@
 /**
  * A typed HTTP client, derived from an API description, under one dependency. The server is real, on loopback.
  */
-import { HttpApi, HttpApiBuilder, HttpApiClient, HttpApiEndpoint, HttpApiGroup, HttpServer } from "@effect/platform"
+import { HttpApi, HttpApiBuilder, HttpApiClient, HttpApiEndpoint, HttpApiGroup } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer, Schema } from "effect"
 import { CardDeclined, GatewayBusy, Payments, Receipt } from "./payments.js"
@@ -53,7 +53,6 @@ export const program = Effect.gen(function*() {
   const log: Array<string> = []
   const server = HttpApiBuilder.serve().pipe(
     Layer.provide(HttpApiBuilder.api(api).pipe(Layer.provide(gateway(log)))),
-    HttpServer.withLogAddress,
     Layer.provideMerge(NodeHttpServer.layerTest)
   )
   return yield* Effect.gen(function*() {

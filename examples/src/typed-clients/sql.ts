@@ -18,7 +18,8 @@ export class OrdersDb extends Dependency.Service<OrdersDb>()("orders-db", {
   // as many as the pool has connections
   bulkhead: { maxConcurrent: 10, maxQueue: 50, maxWait: "200 millis" },
   attemptTimeout: "500 millis",
-  totalTimeout: "2 seconds",
+  // three attempts and the delays between them take 2.1 s at most
+  totalTimeout: "2500 millis",
   classify,
   lint: { pool: { size: 10 } },
   operations: { insert: { repeatable: false }, find: {} }
@@ -66,7 +67,10 @@ export const program = Effect.suspend(() => {
   return Effect.gen(function*() {
     yield* orders.insert("o-1", "two books")
     const found = yield* orders.find("o-1")
-    const twice = yield* Effect.flip(orders.insert("o-1", "again"))
+    const twice = yield* orders.insert("o-1", "again").pipe(
+      Effect.as("inserted twice"),
+      Effect.catchTag("SqlError", ({ code }) => Effect.succeed(`SqlError ${code}`))
+    )
     return { found, twice, log }
   })
 }).pipe(Effect.provide(OrdersDb.layer))

@@ -259,8 +259,8 @@ const retriesCounted: Row["check"] = ({ dependencies }) =>
       return [{
         at: breaker,
         because: `it opened at ${trip.counted} failures (${tripWords(trip.policy)}), and behind them ${
-          requests === 1 ? "was 1 request" : `were ${requests} requests`
-        }: each made up to ${attempts} attempts, and every attempt was counted`,
+          requests === 1 ? "was 1 request, which" : `were ${requests} requests: each`
+        } made up to ${attempts} attempts, and every attempt was counted`,
         instead: "the breaker outside the retry (scope \"call\"), where a call is one sample however often it is tried"
       }]
     })
