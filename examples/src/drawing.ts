@@ -58,3 +58,7 @@ export const fold = (text: string, hanging = 0, width = screen): string => {
   }
   return [...lines, line].join("\n")
 }
+
+/** Breaks every line of a text. */
+export const foldLines = (text: string, hanging = 0): string =>
+  text.split("\n").map((line) => fold(line, hanging)).join("\n")

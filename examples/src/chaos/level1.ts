@@ -15,6 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import { foldLines } from "../drawing.js"
 import { tell } from "../patterns/story.js"
 
 // -- the system: a product page that needs the catalog, and would like recommendations ----------------------------------------
@@ -74,7 +75,7 @@ const experiment = ChaosExperiment.make(page, {
 
 const program = Effect.gen(function*() {
   const verdict = yield* experiment.run
-  yield* Console.log(verdict.text)
+  yield* Console.log(foldLines(verdict.text, 5))
 })
 
 await tell(program.pipe(
@@ -85,7 +86,8 @@ await tell(program.pipe(
 /* Prints:
 
 Experiment: recommendations are down
-  1. Hypothesis: If the recommendation service is down, the product page still loads in under 2 seconds, showing popular products instead of personal ones.
+  1. Hypothesis: If the recommendation service is down, the product page still loads in under 2
+     seconds, showing popular products instead of personal ones.
   2. Steady state
      yes  every page loads: 30 of 30
      yes  every page is personal: 30 of 30

@@ -15,6 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import { foldLines } from "../drawing.js"
 import { tell } from "../patterns/story.js"
 
 class Payment extends Dependency.Service<Payment>()("payment", {
@@ -81,9 +82,9 @@ const killPayment = <E, R>(name: string, order: Effect.Effect<string, E, R>) =>
 
 const program = Effect.gen(function*() {
   const first = yield* killPayment("payment is down, before", before).run
-  yield* Console.log(first.text)
+  yield* Console.log(foldLines(first.text, 5))
   const second = yield* killPayment("payment is down, after", after).run
-  yield* Console.log(`\n${second.text}\n`)
+  yield* Console.log(foldLines(`\n${second.text}\n`, 5))
 
   // Payment is well again: what was accepted is paid, once.
   const waiting = [...pending]
@@ -105,23 +106,28 @@ await tell(program.pipe(
 /* Prints:
 
 Experiment: payment is down, before
-  1. Hypothesis: If payment is down, every customer has an answer within 3 seconds, and no order is lost.
+  1. Hypothesis: If payment is down, every customer has an answer within 3 seconds, and no order is
+     lost.
   2. Steady state
      yes  every order is paid at once: 20 of 20
      yes  every order is answered within a second: the slowest took 200ms
-  3. Injected: hang in 30 % of the attempts at payment; failure in every attempt at payment. It hit 4 times
+  3. Injected: hang in 30 % of the attempts at payment; failure in every attempt at payment. It hit
+     4 times
   4. Observed, 4 probes
      NO   every order is answered: 0 of 4
      yes  every order is answered within 3 seconds: the slowest took 2s
      The fault was taken out, and the steady state was back at once
-  5. Verdict: ABORTED. The fault was taken out early: more than 3 customers have seen an error (4 of 4).
+  5. Verdict: ABORTED. The fault was taken out early: more than 3 customers have seen an error (4 of
+     4).
 
 Experiment: payment is down, after
-  1. Hypothesis: If payment is down, every customer has an answer within 3 seconds, and no order is lost.
+  1. Hypothesis: If payment is down, every customer has an answer within 3 seconds, and no order is
+     lost.
   2. Steady state
      yes  every order is paid at once: 20 of 20
      yes  every order is answered within a second: the slowest took 200ms
-  3. Injected: hang in 30 % of the attempts at payment; failure in every attempt at payment. It hit 10 times
+  3. Injected: hang in 30 % of the attempts at payment; failure in every attempt at payment. It hit
+     10 times
   4. Observed, 20 probes
      yes  every order is answered: 20 of 20
      yes  every order is answered within 3 seconds: the slowest took 2s

@@ -18,6 +18,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
+import { foldLines } from "../drawing.js"
 import { tell } from "../patterns/story.js"
 
 // -- the system: an order goes to three services -----------------------------------------------------------------------------------
@@ -90,7 +91,7 @@ const run = Effect.gen(function*() {
 
 const program = Effect.gen(function*() {
   const { report, verdict } = yield* run
-  yield* Console.log(`${verdict.text}\n\n${Chaos.format(report)}\n`)
+  yield* Console.log(foldLines(`${verdict.text}\n\n${Chaos.format(report)}\n`, 5))
   const again = yield* run
   yield* Console.log(
     again.verdict.text === verdict.text
@@ -107,7 +108,8 @@ await tell(program.pipe(
 /* Prints:
 
 Experiment: everything is slow
-  1. Hypothesis: With up to 3 seconds of latency on every dependency, every order is placed within 5 seconds.
+  1. Hypothesis: With up to 3 seconds of latency on every dependency, every order is placed within 5
+     seconds.
   2. Steady state
      yes  every order is placed: 40 of 40
      yes  every order is placed within a second: the slowest took 350ms

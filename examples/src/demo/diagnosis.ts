@@ -7,7 +7,7 @@ import type * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Retry from "@holdfast/core/Retry"
 import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Effect from "effect/Effect"
-import { fold } from "../drawing.js"
+import { foldLines } from "../drawing.js"
 import type { HttpClients } from "./clients.js"
 import type { Paint } from "./report.js"
 import type { RunResult } from "./run.js"
@@ -50,6 +50,6 @@ export const makeDiagnosis = ({ seconds }: ScaledClock) => {
 export const diagnosisText = (unprotected: RunResult, guarded: RunResult, paint: Paint): string =>
   ([["unprotected", unprotected], ["protected", guarded]] as const).map(([name, { diagnosis }]) =>
     `${paint.bold(`Diagnosis of the ${name} service, from its live figures`)}\n${
-      Diagnosis.format(diagnosis).split("\n").map((line) => fold(line, 11)).join("\n")
+      foldLines(Diagnosis.format(diagnosis), 11)
     }`
   ).join("\n")

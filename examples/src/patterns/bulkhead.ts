@@ -48,7 +48,8 @@ await tell(Effect.gen(function*() {
    0.00 s  payment 4 refused. The bulkhead of payments is full: 2 of 2 calls run, 1 wait
    0.02 s  catalog 1 answered
    0.02 s  catalog 2 answered
-   1.00 s  payment 3 refused. The bulkhead of payments had no place in time: 2 of 2 calls run, 0 wait
+   1.00 s  payment 3 refused. The bulkhead of payments had no place in time: 2 of 2 calls run, 0
+           wait
   30.00 s  payment 1 answered
   30.00 s  payment 2 answered
   30.00 s  -- payments is well again

@@ -66,7 +66,8 @@ await tell(Effect.gen(function*() {
    1.50 s  call 6 passed
    1.50 s  -- a bucket for each customer; a report costs three tokens, a health check none
    1.50 s  a report for acme passed
-   1.50 s  another report for acme refused. The rate limit of api for "acme" is used up; try again in 1s
+   1.50 s  another report for acme refused. The rate limit of api for "acme" is used up; try again
+           in 1s
    1.50 s  a report for zenith passed
    1.50 s  acme's health check passed
 */

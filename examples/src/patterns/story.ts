@@ -8,9 +8,11 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
+import { fold } from "../drawing.js"
 
 /** One line of a story. */
-export const line = (millis: number, text: string): string => `${(millis / 1000).toFixed(2).padStart(7)} s  ${text}`
+export const line = (millis: number, text: string): string =>
+  fold(`${(millis / 1000).toFixed(2).padStart(7)} s  ${text}`, 11)
 
 export const say = (text: string): Effect.Effect<void> =>
   Effect.flatMap(Clock.currentTimeMillis, (millis) => Console.log(line(millis, text)))
