@@ -11,15 +11,14 @@ export const isThere = (binary: string): boolean => {
   }
 }
 
-/** One test after the other. Where the program is missing, the suite says so and skips; under `HOLDFAST_REQUIRE_PEERS=1` that is a failure. */
+/** One test after the other. Where the program is missing, the title says so, for the reporter, and the suite is skipped; under `HOLDFAST_REQUIRE_PEERS=1` that is a failure. */
 export const describeWith = (binary: string, title: string, body: () => void): void => {
   if (isThere(binary)) {
     describe.sequential(title, { timeout: 120_000 }, body)
   } else if ((process.env.HOLDFAST_REQUIRE_PEERS ?? "") !== "") {
     it(`${title}: needs ${binary}`, () =>
-      assert.fail(`${binary} is not there, and HOLDFAST_REQUIRE_PEERS forbids to skip`))
+      assert.fail(`${binary} is not installed, and HOLDFAST_REQUIRE_PEERS forbids to skip`))
   } else {
-    console.warn(`SKIPPED: ${title}: ${binary} is not there; on Debian, scripts/peers.sh installs it`)
-    describe.skip(`${title} (${binary} is not there)`, body)
+    describe.skip(`${title} (${binary} is not installed)`, body)
   }
 }

@@ -1,15 +1,28 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Logger, Option } from "effect"
 import * as httpApi from "../src/typed-clients/httpApi.js"
 import * as rpc from "../src/typed-clients/rpc.js"
 import * as sql from "../src/typed-clients/sql.js"
 
 // One process has one dependency of a name: one after the other.
 describe.sequential("typed clients under one dependency", () => {
+  /** Runs an example; what it logs, warnings of the lint among it, is compared and not printed. */
+  const logging = <A, E>(program: Effect.Effect<A, E>, expected: ReadonlyArray<RegExp>): Effect.Effect<A, E> => {
+    const lines: Array<string> = []
+    const logger = Logger.make<unknown, void>(({ logLevel, message }) =>
+      void lines.push(`${logLevel.label} ${message}`)
+    )
+    return Effect.tap(program, () =>
+      Effect.sync(() => {
+        assert.strictEqual(lines.length, expected.length, lines.join("\n"))
+        expected.forEach((pattern, index) => assert.match(lines[index]!, pattern))
+      })).pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+  }
+
   const calls = ["charge o-1", "receipt o-1", "receipt o-1", "charge o-2"]
 
   it.live("an HttpApi client: a busy answer is asked for again, a declined card is not", () =>
-    Effect.map(httpApi.program, ({ charged, declined, log, receipt }) => {
+    Effect.map(logging(httpApi.program, [/^INFO Listening on http/]), ({ charged, declined, log, receipt }) => {
       assert.deepStrictEqual(log, calls)
       assert.strictEqual(charged.cents, 500)
       assert.strictEqual(receipt.order, "o-1")
@@ -17,7 +30,7 @@ describe.sequential("typed clients under one dependency", () => {
     }))
 
   it.live("an RPC client: the same", () =>
-    Effect.map(rpc.program, ({ charged, declined, log, receipt }) => {
+    Effect.map(logging(rpc.program, []), ({ charged, declined, log, receipt }) => {
       assert.deepStrictEqual(log, calls)
       assert.strictEqual(charged.cents, 500)
       assert.strictEqual(receipt.order, "o-1")
@@ -25,7 +38,7 @@ describe.sequential("typed clients under one dependency", () => {
     }))
 
   it.live("a repository: a serialization failure of a read is tried again, a violated constraint is not", () =>
-    Effect.map(sql.program, ({ found, log, twice }) => {
+    Effect.map(logging(sql.program, []), ({ found, log, twice }) => {
       assert.deepStrictEqual(found, Option.some("two books"))
       assert.deepStrictEqual(log, ["insert o-1", "select o-1", "select o-1", "insert o-1"])
       assert.strictEqual(twice, "SqlError 23505")

@@ -15,6 +15,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
+import { loggedInto } from "./support/logged.js"
 
 // B09 has no test: a permit here has no weight, so nothing can be granted in part.
 
@@ -451,8 +452,9 @@ describe("Bulkhead", () => {
       })
   )
 
-  virtual("B06: a listener that throws at the end of a call gives no permit back twice", () =>
-    Effect.gen(function*() {
+  virtual("B06: a listener that throws at the end of a call gives no permit back twice", () => {
+    const lines: Array<string> = []
+    return Effect.gen(function*() {
       const bulkhead = yield* Bulkhead.make({ name: "b", maxConcurrent: 2 })
       const throwing = ResilienceEvent.listen(() => {
         throw new Error("listener")
@@ -466,7 +468,10 @@ describe("Bulkhead", () => {
       assert.strictEqual((yield* bulkhead.snapshot).active, 1)
       yield* held.free
       yield* clean(bulkhead)
-    }))
+      assert.strictEqual(lines.length, 6)
+      for (const line of lines) assert.match(line, /^ERROR A listener threw.* dependency=b .*cause: Error: listener$/)
+    }).pipe(loggedInto(lines))
+  })
 
   virtual(
     "B07: a waiter interrupted between the hand-over and its start never starts, and the next one runs",

@@ -21,6 +21,7 @@ import * as Request from "effect/Request"
 import * as RequestResolver from "effect/RequestResolver"
 import * as Stream from "effect/Stream"
 import * as fc from "fast-check"
+import { loggedInto } from "./support/logged.js"
 
 class Busy extends Failure.Retryable("Busy")<{}> {}
 
@@ -97,14 +98,19 @@ const behaviours = fc.array(fc.constantFrom<Behaviour>("succeed", "busy", "unkno
   maxLength: 6
 })
 
-/** Everything that can be seen of four calls to a policy: ends, instants and the calls that reached the dependency. */
+/** Everything that can be seen of four calls to a policy: ends, instants, the calls that reached the dependency, and warnings. */
 const observe = (policy: Policy.Policy<any>, script: ReadonlyArray<Behaviour>) =>
-  Effect.gen(function*() {
+  Effect.suspend(() => {
     const trace: Array<string> = []
-    let calls = 0
+    return Effect.as(loggedInto(trace)(calls(policy, script, trace)), trace)
+  })
+
+const calls = (policy: Policy.Policy<any>, script: ReadonlyArray<Behaviour>, trace: Array<string>) =>
+  Effect.gen(function*() {
+    let begun = 0
     const call = Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
-      const behaviour = script[Math.min(calls++, script.length - 1)]!
+      const behaviour = script[Math.min(begun++, script.length - 1)]!
       trace.push(`${now} called: ${behaviour}`)
       switch (behaviour) {
         case "succeed":
@@ -134,7 +140,6 @@ const observe = (policy: Policy.Policy<any>, script: ReadonlyArray<Behaviour>) =
       })
       trace.push(`${yield* Clock.currentTimeMillis} ended: ${end}`)
     }
-    return trace
   })
 
 const inVirtualTime = <A, E>(effect: Effect.Effect<A, E>) =>
@@ -223,22 +228,31 @@ describe("the laws of composition", () => {
     const ref = FiberRef.unsafeMake("before")
     await fc.assert(
       fc.asyncProperty(fc.array(recipe, { minLength: 1, maxLength: 5 }), async (recipes) => {
-        await inVirtualTime(Effect.gen(function*() {
-          const fresh = Effect.map(buildAll(recipes), (parts) => Policy.compose(...parts))
-          const failed = yield* Effect.exit((yield* fresh)(Effect.fail({ _tag: "Mine", field: 1 })))
-          assert.deepStrictEqual(
-            Exit.isFailure(failed) && Cause.failureOption(failed.cause),
-            Option.some({
-              _tag: "Mine",
-              field: 1
-            })
-          )
-          const died = yield* Effect.exit((yield* fresh)(Effect.die("bug")))
-          assert.deepStrictEqual(Exit.isFailure(died) && Chunk.toReadonlyArray(Cause.defects(died.cause)), ["bug"])
-          yield* FiberRef.set(ref, "before")
-          yield* (yield* fresh)(FiberRef.set(ref, "after"))
-          assert.strictEqual(yield* FiberRef.get(ref), "after")
-        }))
+        const warnings: Array<string> = []
+        await inVirtualTime(
+          loggedInto(warnings)(Effect.gen(function*() {
+            const fresh = Effect.map(buildAll(recipes), (parts) => Policy.compose(...parts))
+            const failed = yield* Effect.exit((yield* fresh)(Effect.fail({ _tag: "Mine", field: 1 })))
+            assert.deepStrictEqual(
+              Exit.isFailure(failed) && Cause.failureOption(failed.cause),
+              Option.some({
+                _tag: "Mine",
+                field: 1
+              })
+            )
+            const died = yield* Effect.exit((yield* fresh)(Effect.die("bug")))
+            assert.deepStrictEqual(Exit.isFailure(died) && Chunk.toReadonlyArray(Cause.defects(died.cause)), ["bug"])
+            yield* FiberRef.set(ref, "before")
+            yield* (yield* fresh)(FiberRef.set(ref, "after"))
+            assert.strictEqual(yield* FiberRef.get(ref), "after")
+          }))
+        )
+        // Each breaker warns once of the unknown tag and once of the defect, and nothing else is logged.
+        const breakers = recipes.filter((one) => one._tag === "breaker").length
+        for (const warned of [/^WARN breaker failed with Mine/, /^WARN breaker ended with a defect/]) {
+          assert.strictEqual(warnings.filter((line) => warned.test(line)).length, breakers)
+        }
+        assert.strictEqual(warnings.length, 2 * breakers)
       }),
       { numRuns: 60, seed: 5 }
     )

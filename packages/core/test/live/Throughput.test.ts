@@ -119,14 +119,10 @@ describe.sequential("throughput", () => {
     let first = true
     return threeTimes(Effect.gen(function*() {
       const bulkhead = yield* Bulkhead.make({ name: "live", maxConcurrent: 10, maxQueue: 10_000 })
-      const semaphore = yield* Effect.makeSemaphore(10)
       const oneAfterAnother = Effect.repeatN(body, 199)
       if (first) {
         first = false
         yield* callers(2_000, bulkhead(body))
-        const few = yield* elapsed(callers(300, bulkhead(body)))
-        const waking = yield* elapsed(callers(300, semaphore.withPermits(1)(body)))
-        console.log(`300 callers on 10 places ${few.toFixed(0)} ms, with Effect.makeSemaphore ${waking.toFixed(0)} ms`)
       }
       // The best of five pairs: what the machine does besides makes them only slower.
       let alone = 0
@@ -136,9 +132,6 @@ describe.sequential("throughput", () => {
         const many = yield* elapsed(callers(2_000, bulkhead(body)))
         if (many / one < together / alone || round === 0) [alone, together] = [one, many]
       }
-      console.log(
-        `200 bodies one after another ${alone.toFixed(0)} ms; 2,000 callers on 10 places ${together.toFixed(0)} ms`
-      )
       assert.strictEqual((yield* bulkhead.snapshot).active, 0)
       return together <= 2 * alone ? "" : `${together.toFixed(0)} ms against ${alone.toFixed(0)} ms`
     }))

@@ -27,7 +27,7 @@ const find = (binary: string): string | undefined =>
 const required = (process.env.HOLDFAST_REQUIRE_PEERS ?? "") !== ""
 
 /**
- * A suite that needs programs. Where one is missing it says which, and skips. Its tests run at once, since most of their time is
+ * A suite that needs programs. Where one is missing its title says which, for the reporter, and it is skipped. Its tests run at once, since most of their time is
  * waiting; `"sequential"` is for those that load the machine or count what all share.
  */
 export const describeWith = (
@@ -45,7 +45,6 @@ export const describeWith = (
         assert.fail(`${missing} is not installed, and HOLDFAST_REQUIRE_PEERS forbids to skip`))
     })
   } else {
-    console.warn(`SKIPPED: ${title}: ${missing} is not installed; on Debian, scripts/peers.sh does it`)
     describe.skip(`${title} (${missing} is not installed)`, body)
   }
 }

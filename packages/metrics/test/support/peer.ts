@@ -16,7 +16,7 @@ const find = (binary: string): string | undefined =>
     }
   })
 
-/** A suite that needs a program. Where it is missing it says so, and skips, unless `HOLDFAST_REQUIRE_PEERS` forbids it. */
+/** A suite that needs a program. Where it is missing its title says so, for the reporter, and it is skipped, unless `HOLDFAST_REQUIRE_PEERS` forbids it. */
 export const describeWith = (binary: string, title: string, body: () => void): void => {
   if (find(binary) !== undefined) {
     describe(title, body)
@@ -25,7 +25,6 @@ export const describeWith = (binary: string, title: string, body: () => void): v
       it(`needs ${binary}`, () => assert.fail(`${binary} is not installed, and HOLDFAST_REQUIRE_PEERS forbids to skip`))
     })
   } else {
-    console.warn(`SKIPPED: ${title}: ${binary} is not installed; on Debian, scripts/peers.sh does it`)
     describe.skip(`${title} (${binary} is not installed)`, body)
   }
 }
