@@ -17,6 +17,9 @@ const timers = new Set(["setTimeout", "setInterval", "performance.now", "Date.no
 const liveRuns =
   /^(it\.(live|scopedLive)(\.(only|skip|each|fails|skipIf|runIf))?|TestServices\.provideLive|(Effect|Runtime)\.run(Promise|PromiseExit|Fork|Callback))$/
 
+/** What runs an effect by a clock of its own. A sweep does so unless it is told `clock: "live"`. */
+const virtualClocks = ["VirtualClock", "TestClock", "OperationSweep"]
+
 /** What a file says of itself, before its imports are looked at. */
 export interface Source {
   /** Relative imports, and the names that each brings. */
@@ -68,6 +71,9 @@ export const read = (name: string, text: string): Source => {
       if (timers.has(text)) real.add(text)
       if (liveRuns.test(text)) live.push({ as: text, names: around(node) })
     }
+    if (ts.isPropertyAssignment(node) && /^clock: "live"$/.test(node.getText(file))) {
+      real.add("a sweep by the live clock")
+    }
     ts.forEachChild(node, visit)
   }
 
@@ -98,7 +104,7 @@ export const read = (name: string, text: string): Source => {
 
 /** The names of a file that lead to a virtual clock: by themselves, or by another declaration or an import that does. */
 const virtualNames = (source: Source, imported: ReadonlySet<string>): ReadonlySet<string> => {
-  const found = new Set(["VirtualClock", "TestClock", ...imported])
+  const found = new Set([...virtualClocks, ...imported])
   for (let grown = true; grown;) {
     grown = false
     for (const [name, mentioned] of source.mentions) {

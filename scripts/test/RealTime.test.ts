@@ -47,6 +47,9 @@ describe("the tests that run beside busy processes", () => {
       }),
       []
     )
+    const sweep = (options: string) => `it.live("b", () => OperationSweep.run({ ${options} }))`
+    assert.deepStrictEqual(why(sweep("make")), [])
+    assert.deepStrictEqual(why(sweep(`clock: "live"`)), ["test/a.test.ts: a sweep by the live clock"])
     // One test by a virtual clock does not excuse its neighbour.
     assert.deepStrictEqual(
       why(`describe("a", () => {
