@@ -380,10 +380,14 @@ describe("ResilienceLog: floods", () => {
       )
       const named = (whom: string, endpoint: string) => whom === endpoint ? whom : `${whom} (${endpoint})`
       const full = (whom: string, endpoint = whom) =>
-        `WARN Request to ${named(whom, endpoint)} timed out after 10ms attempt=1/1 dependency=${whom} endpoint=${show(endpoint)} ` +
+        `WARN Request to ${named(whom, endpoint)} timed out after 10ms attempt=1/1 dependency=${whom} endpoint=${
+          show(endpoint)
+        } ` +
         "request_id=abc-123 scope=attempt"
       const summed = (whom: string, more: number, endpoint = whom) =>
-        `WARN Request to ${named(whom, endpoint)} timed out after 10ms (${more} more in 10s) count=${more} dependency=${whom} ` +
+        `WARN Request to ${
+          named(whom, endpoint)
+        } timed out after 10ms (${more} more in 10s) count=${more} dependency=${whom} ` +
         `endpoint=${show(endpoint)} scope=attempt`
       const show = (text: string) => text.includes(" ") ? JSON.stringify(text) : text
       assert.deepStrictEqual(lines, [

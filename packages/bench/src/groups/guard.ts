@@ -39,12 +39,15 @@ export const stores: Group = {
   run: async (settings) => {
     const async = styles.asynchronous.effect
     const ours = { five: five("guard five"), standard: standard("guard standard") }
-    const figures = await measure([
-      styles.inOneFiber(styles.bareEffect, async),
-      styles.inOneFiber("onExit", () => oneFinalizer(async())),
-      styles.inOneFiber("five", () => ours.five(async())),
-      styles.inOneFiber("standard", () => ours.standard(async()))
-    ].map((contender) => inStores({ ...contender, over: undefined })), settings)
+    const figures = await measure(
+      [
+        styles.inOneFiber(styles.bareEffect, async),
+        styles.inOneFiber("onExit", () => oneFinalizer(async())),
+        styles.inOneFiber("five", () => ours.five(async())),
+        styles.inOneFiber("standard", () => ours.standard(async()))
+      ].map((contender) => inStores({ ...contender, over: undefined })),
+      settings
+    )
     return { guardStores: figures }
   }
 }
