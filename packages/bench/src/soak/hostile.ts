@@ -103,6 +103,9 @@ const leaving = (method: string, reset: boolean): Client => (target) =>
 
 const body = "x".repeat(20_000)
 
+/** Those that last as long as a limit of the server: they come in one wave of so many only, or no other would come often. */
+export const slow: ReadonlySet<string> = new Set(["POST whose body never ends", "slow headers", "bad headers"])
+
 /** The clients by the name of what they do. */
 export const clients: Readonly<Record<string, Client>> = {
   "GET that waits": get,
