@@ -73,7 +73,6 @@ const fields: ReadonlyArray<keyof Options> = [
 const read = (options: Options) => {
   const check = new Validation("UndiciDispatcher.make")
   check.record(options, fields)
-  check.done()
   const millis = (field: keyof Options, fallback: Duration.DurationInput | false): number => {
     const value = options[field] ?? fallback
     const off = fallback === false || !["connectTimeout", "keepAliveTimeout"].includes(field)
