@@ -9,7 +9,6 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
-import { type Finding, InvalidOptions } from "@holdfast/core/Options"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
@@ -21,6 +20,7 @@ import { redirectCode } from "./internal/codes.js"
 import { drainMillis, shortBody } from "./internal/heldResponse.js"
 import { type Sending, sending } from "./internal/ownHeaders.js"
 import { contentLength } from "./internal/responseHead.js"
+import { OptionsCheck } from "./internal/serverOptions.js"
 import { isToken } from "./internal/token.js"
 import { halvesOf, readAll, withoutHeaders } from "./internal/transport.js"
 import { within } from "./internal/within.js"
@@ -54,20 +54,14 @@ const credentials = ["authorization", "proxy-authorization", "cookie", "host"]
 const aboutBody = ["content-type", "content-length", "content-encoding", "content-language", "content-location"]
 
 const read = (options: Options) => {
-  const findings: Array<Finding> = []
-  const { maxRedirects = defaults.maxRedirects, strip = [], ...others } = options
-  if (!Number.isInteger(maxRedirects) || maxRedirects < 0 || maxRedirects > 100) {
-    findings.push({ field: "maxRedirects", value: maxRedirects, allowed: "a whole number from 0 to 100" })
-  }
+  const check = new OptionsCheck("HttpResilience.followRedirects")
+  check.record(options, ["maxRedirects", "strip"])
+  const { maxRedirects = defaults.maxRedirects, strip = [] } = options
+  check.whole("maxRedirects", maxRedirects, 0, 100)
   if (!Array.isArray(strip) || !strip.every((name) => typeof name === "string" && isToken(name))) {
-    findings.push({ field: "strip", value: strip, allowed: "a list of names of headers" })
+    check.add("strip", strip, "a list of names of headers")
   }
-  for (const [field, value] of Object.entries(others)) {
-    findings.push({ field, value, allowed: "no such field; the fields are maxRedirects, strip" })
-  }
-  if (findings.length > 0) {
-    throw new InvalidOptions({ owner: "HttpResilience.followRedirects", findings })
-  }
+  check.done()
   return { maxRedirects, strip: strip.map((name) => name.toLowerCase()) }
 }
 
