@@ -221,10 +221,7 @@ export class CircuitBreakerMachine {
     this.times = new StateTime(now)
   }
 
-  /**
-   * Asks to pass: a positive ticket when admitted, 0 when rejected. Calls that became slow may trip the breaker here; `draw` then gives the
-   * jitter, none when it is left out. With `reclaims` false no hung probe is given up.
-   */
+  /** A positive ticket when admitted, else 0. Slow calls may trip it here: `draw` gives the jitter. `reclaims`: hung probes are given up. */
   enter(now: number, draw = () => 0.5, reclaims = true): number {
     switch (this.state._tag) {
       case "Closed":
