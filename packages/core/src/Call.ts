@@ -26,11 +26,16 @@ export interface Facts {
   readonly operation?: string | undefined
   /** The request that this call serves; shown in logs. */
   readonly requestId?: string | undefined
-  /** May the call be made twice? Default `true`; a call that may not is retried only if nothing was sent. */
+  /**
+   * May the call be made twice? A `false` of the call or of the declaration of its operation wins over every `true`. Where neither
+   * says anything, `repeatableByDefault` counts. A call that may not is retried only if nothing was sent.
+   */
   readonly repeatable?: boolean | undefined
+  /** What the transport assumes, as HTTP does by the method. Counts only where `repeatable` is not said. Default `true`. */
+  readonly repeatableByDefault?: boolean | undefined
   /** What a keyed policy tells calls apart by: tenant, host, shard. */
   readonly key?: string | undefined
-  /** Default `important`. */
+  /** Default: that of the declaration of its operation, else `important`. */
   readonly criticality?: Criticality | undefined
   /** What the call costs a rate limiter. Default 1. */
   readonly cost?: number | undefined

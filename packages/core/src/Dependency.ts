@@ -15,6 +15,7 @@ import * as DependencyConfig from "./internal/dependencyConfig.js"
 import * as DependencyControl from "./internal/dependencyControl.js"
 import { changed, declared, isRecord, type Settings, slotNames } from "./internal/dependencySlots.js"
 import { read as readFacts } from "./internal/facts.js"
+import { ownValue } from "./internal/records.js"
 import { variable } from "./internal/settingsReader.js"
 import type * as Lint from "./Lint.js"
 import { InvalidSettings, type LiveDependency, type UnsafePolicy } from "./LiveDependency.js"
@@ -33,9 +34,12 @@ import type * as Policy from "./Policy.js"
 export interface OperationOptions<Injected extends { readonly _tag: string } = Chaos.InjectedFailure>
   extends Omit<Policy.StandardOptions<Injected>, "classify">
 {
-  /** May calls of this operation be made twice? Default `true`. A fact given with the call goes first. */
+  /**
+   * May calls of this operation be made twice? A `false` here or with the call wins, whichever way the call is made; a `true` here goes
+   * over what an HTTP method says. Default `true`, over HTTP by the method and the idempotency key.
+   */
   readonly repeatable?: boolean | undefined
-  /** Default `important`. A fact given with the call goes first. */
+  /** Default `important`. A criticality given with the call goes first. */
   readonly criticality?: Call.Criticality | undefined
   /** What lies around calls of this operation, where it differs from the dependency's. */
   readonly lint?: Lint.Context | undefined
@@ -187,10 +191,16 @@ const settingsOf = (options: Options<any>): Settings => ({
   operations: new Map(
     Object.entries(options.operations ?? {}).map(([operation, own]) => [operation, declared(own, true)])
   ),
+  facts: new Map(
+    Object.entries(options.operations ?? {}).map(([operation, { criticality, repeatable }]) => [
+      operation,
+      { operation, criticality, repeatable }
+    ])
+  ),
   classify: options.classify,
   around: (operation) => ({
     ...options.lint,
-    ...(operation === undefined ? {} : options.operations?.[operation]?.lint)
+    ...(operation === undefined ? {} : ownValue(options.operations ?? {}, operation)?.lint)
   })
 })
 
@@ -312,23 +322,12 @@ const started = (
     return running
   })
 
-const callOf = (tag: Context.Tag<any, any>, options: Options<any>) => {
+const callOf = (tag: Context.Tag<any, any>) => {
   const through = (facts: Call.Facts) => (effect: Effect.Effect<any, any, any>) =>
     Effect.flatMap(tag, (running: DependencyControl.Running) => running.protect(effect, facts))
   const plain = through(Call.none)
-  return (effectOrFacts: any) => {
-    if (Effect.isEffect(effectOrFacts)) {
-      return plain(effectOrFacts)
-    }
-    const facts = readFacts("Dependency.call", effectOrFacts)
-    const { criticality, repeatable } = options.operations?.[facts.operation as string] ?? {}
-    // A fact that is there but undefined is not given: it must not make a call repeatable that the operation says is not.
-    return through({
-      ...facts,
-      repeatable: facts.repeatable ?? repeatable,
-      criticality: facts.criticality ?? criticality
-    })
-  }
+  return (effectOrFacts: any) =>
+    Effect.isEffect(effectOrFacts) ? plain(effectOrFacts) : through(readFacts("Dependency.call", effectOrFacts))
 }
 
 /**
@@ -376,6 +375,6 @@ export const Service = <Self>() =>
       DependencyConfig.claim(prefix)
       return Layer.scoped(tag, Effect.flatMap(configured(name, given, prefix), (settings) => started(name, settings)))
     },
-    call: callOf(tag, given)
+    call: callOf(tag)
   })
 }

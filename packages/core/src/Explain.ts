@@ -4,11 +4,12 @@
  * @since 0.1.0
  */
 import type * as Backoff from "./Backoff.js"
+import type * as Call from "./Call.js"
 import { expectedEnds } from "./internal/chanceOpenings.js"
 import * as words from "./internal/explainWords.js"
 import { type Node, reckon, time } from "./internal/worstCase.js"
 import { Validation } from "./Options.js"
-import type * as Step from "./Step.js"
+import * as Step from "./Step.js"
 import type * as TripPolicy from "./TripPolicy.js"
 
 /**
@@ -97,6 +98,8 @@ export interface Explanation {
   readonly dependency: string | undefined
   /** Outermost first. */
   readonly plan: ReadonlyArray<Place>
+  /** What the operation declares of its calls, where the policy is that of an operation. */
+  readonly declared: Pick<Call.Facts, "operation" | "repeatable" | "criticality"> | undefined
   readonly worstCase: WorstCase
   readonly chanceOpenings: ReadonlyArray<ChanceOpening>
   /** All of it for a reader, ending in a line break. */
@@ -303,7 +306,7 @@ const sentence = (figure: Bound, show: (value: number) => string): string =>
     : show(figure.value)
 
 const textOf = (explanation: Omit<Explanation, "text">, callsPerSecond: number): string => {
-  const { chanceOpenings, dependency, plan, worstCase } = explanation
+  const { chanceOpenings, declared, dependency, plan, worstCase } = explanation
   const lines = [`The plan${dependency === undefined ? "" : ` of ${dependency}`}, outermost first`, ""]
   plan.forEach((place, index) => {
     lines.push(
@@ -314,6 +317,9 @@ const textOf = (explanation: Omit<Explanation, "text">, callsPerSecond: number):
   })
   if (plan.length === 0) {
     lines.push("Nothing: the call is made as it is.")
+  }
+  if (declared !== undefined) {
+    lines.push("", words.declaredLine(declared))
   }
   const { attempts, latencyMillis, latencyWhenAskedMillis } = worstCase
   lines.push(
@@ -380,6 +386,7 @@ export const explain = (policy: Step.Policy<any, any>, options: Options = {}): E
       policy: step.policy,
       ...words.describe(steps, index)
     })),
+    declared: Step.factsOf(policy),
     worstCase: worstCaseOf(steps),
     chanceOpenings: chanceOpeningsOf(steps, callsPerSecond)
   }

@@ -7,6 +7,7 @@ import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as PubSub from "effect/PubSub"
+import type * as Call from "./Call.js"
 import type * as CircuitBreaker from "./CircuitBreaker.js"
 import type { State } from "./CircuitBreakerMachine.js"
 import type * as Lint from "./Lint.js"
@@ -211,6 +212,8 @@ export interface PieceStates {
  */
 export interface DependencyState extends PieceStates {
   readonly dependency: string
+  /** The highest that its operations declare; `undefined` where none is declared. */
+  readonly criticality: Call.Criticality | undefined
   /** The operations that have pieces of their own. */
   readonly operations: { readonly [operation: string]: PieceStates }
 }

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
+import { declaredByAll } from "./internal/declaredFacts.js"
 import { Validation } from "./Options.js"
 import * as Step from "./Step.js"
 
@@ -78,7 +79,7 @@ export const compose = <const P extends ReadonlyArray<Policy.Any>>(
     }
   })
   check.done()
-  return Step.policy(policies.flatMap(Step.partsOf))
+  return Step.policy(policies.flatMap(Step.partsOf), undefined, declaredByAll(policies.map(Step.factsOf)))
 }
 
 /**

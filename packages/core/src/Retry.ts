@@ -17,6 +17,7 @@ import type * as Alarm from "./Alarm.js"
 import * as Backoff from "./Backoff.js"
 import * as Failure from "./Failure.js"
 import { classifier, type Sleeper } from "./internal/callState.js"
+import { isRepeatable } from "./internal/declaredFacts.js"
 import { endStands, type Passage, type Repeater } from "./internal/gate.js"
 import type { AnyEffect } from "./internal/runtime.js"
 import { Validation } from "./Options.js"
@@ -141,7 +142,7 @@ class RetryRepeater implements Repeater {
     if (!again || outcome.class === "Interrupted" || outcome.class === "Success") {
       return undefined
     }
-    if (frame.facts.repeatable === false && !outcome.neverSent) {
+    if (!isRepeatable(frame.facts) && !outcome.neverSent) {
       return this.giveUp(frame, "notRepeatable", outcome)
     }
     if (root.probe) {

@@ -11,6 +11,7 @@ import * as Bulkhead from "./Bulkhead.js"
 import * as Chaos from "./Chaos.js"
 import * as CircuitBreaker from "./CircuitBreaker.js"
 import type * as Failure from "./Failure.js"
+import type { DeclaredFacts } from "./internal/declaredFacts.js"
 import * as Keyed from "./Keyed.js"
 import { InvalidOptions, Validation } from "./Options.js"
 import * as RateLimiter from "./RateLimiter.js"
@@ -204,7 +205,8 @@ export const inOrder = (
     readonly chaos?: Step.Policy<any, any> | undefined
   },
   breakerScope: Place,
-  limiterScope: Place
+  limiterScope: Place,
+  declared?: DeclaredFacts
 ): Step.Policy<any, any> => {
   const layers = [
     pieces.totalTimeout,
@@ -217,7 +219,7 @@ export const inOrder = (
     pieces.attemptTimeout,
     pieces.chaos
   ]
-  return Step.policy(layers.flatMap((layer) => layer === undefined ? [] : Step.partsOf(layer)))
+  return Step.policy(layers.flatMap((layer) => layer === undefined ? [] : Step.partsOf(layer)), undefined, declared)
 }
 
 /** The policies that are alive, by name: a second one of the same name shares nothing with the first. */

@@ -9,6 +9,7 @@ import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import type * as Types from "effect/Types"
 import * as Call from "./Call.js"
 import * as Failure from "./Failure.js"
+import type { DeclaredFacts } from "./internal/declaredFacts.js"
 import * as Facts from "./internal/facts.js"
 import { Entrance, type Protected } from "./internal/frame.js"
 import type { FaultPlace, Gate, Link, Part, Region, Step } from "./internal/gate.js"
@@ -25,7 +26,7 @@ export type {
   Step
 } from "./internal/gate.js"
 
-const compile = (parts: ReadonlyArray<Part>, keyed?: string): Region => {
+const compile = (parts: ReadonlyArray<Part>, declared: DeclaredFacts | undefined, keyed?: string): Region => {
   const dependency = parts.find((part) => part.step.dependency !== undefined)?.step.dependency
   let classify = parts.find((part) => part.classify !== undefined)?.classify ?? Failure.classify
   const empty = (next: Link | undefined): Region => ({
@@ -36,6 +37,7 @@ const compile = (parts: ReadonlyArray<Part>, keyed?: string): Region => {
     attemptsOnly: next === undefined,
     dependency,
     keyed,
+    declared,
     classify
   })
   const linkFrom = (index: number): Link | undefined => {
@@ -79,7 +81,7 @@ const compile = (parts: ReadonlyArray<Part>, keyed?: string): Region => {
     const own = classify
     const next = linkFrom(end)
     const attemptsOnly = !first && gates.length === 0 && next === undefined
-    return { _tag: "Region", gates, faults, next, attemptsOnly, dependency, keyed, classify: own }
+    return { _tag: "Region", gates, faults, next, attemptsOnly, dependency, keyed, declared, classify: own }
   }
   return regionFrom(0, true)
 }
@@ -130,15 +132,18 @@ export interface Policy<out E = never, out R = never> extends Pipeable {
 /** The parts of a policy, and what they are compiled to. */
 class Chain {
   readonly parts: ReadonlyArray<Part>
+  /** What is declared of its calls, where it is the policy of an operation. */
+  readonly declared: DeclaredFacts | undefined
   private region: Region | undefined = undefined
 
-  constructor(parts: ReadonlyArray<Part>) {
+  constructor(parts: ReadonlyArray<Part>, declared: DeclaredFacts | undefined) {
     this.parts = parts
+    this.declared = declared
   }
 
   /** Compiled for the first call: of a piece of a stack nothing is called but the stack. */
   enter(effect: Protected, facts: Call.Facts): AnyEffect {
-    return asEffect(new Entrance(this.region ??= compile(this.parts), effect, facts, undefined))
+    return asEffect(new Entrance(this.region ??= compile(this.parts, this.declared), effect, facts, undefined))
   }
 
   protect(effect: AnyEffect, facts: Call.Facts): AnyEffect {
@@ -187,12 +192,16 @@ export const prototype: object = Object.create(Function.prototype, {
 })
 
 /**
- * Builds a policy from its parts, outermost first.
+ * Builds a policy from its parts, outermost first. What is declared of its calls holds for each of them, however it is made.
  *
  * @internal
  */
-export const policy = <E = never, R = never>(parts: ReadonlyArray<Part>, proto = prototype): Policy<E, R> => {
-  const chain = new Chain(parts)
+export const policy = <E = never, R = never>(
+  parts: ReadonlyArray<Part>,
+  proto = prototype,
+  declared?: DeclaredFacts | undefined
+): Policy<E, R> => {
+  const chain = new Chain(parts, declared)
   const self: any = (effect: AnyEffect): AnyEffect => chain.protect(effect, Call.none)
   return Object.setPrototypeOf(Object.defineProperty(self, ChainId, { value: chain }), proto)
 }
@@ -218,12 +227,19 @@ export const fromFunction = <E, R>(
  *
  * @internal
  */
-export const compiledFor = (keyed: string, self: Policy<any, any>): Region => compile(partsOf(self), keyed)
+export const compiledFor = (keyed: string, self: Policy<any, any>): Region => compile(partsOf(self), factsOf(self), keyed)
 
 /**
  * @internal
  */
 export const partsOf = (self: Policy<any, any>): ReadonlyArray<Part> => (self as any)[ChainId].parts
+
+/**
+ * What is declared of the calls of a policy, `undefined` where nothing is.
+ *
+ * @internal
+ */
+export const factsOf = (self: Policy<any, any>): DeclaredFacts | undefined => (self as any)[ChainId].declared
 
 /**
  * Whether a value is a policy; any other function is not.

@@ -16,7 +16,7 @@ import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Predicate from "effect/Predicate"
 import type { Options } from "./HttpResilienceOptions.js"
-import { type Exchange, type Known, knownOf, makeExchange } from "./internal/exchange.js"
+import { type Known, knownOf, makeExchange } from "./internal/exchange.js"
 import { halvesOf } from "./internal/transport.js"
 
 export {
@@ -206,7 +206,11 @@ type OperationErrors<O> = O extends { readonly operations: infer Operations } ? 
  * @category models
  */
 export interface DependencyOptions<O> extends Omit<Options, "operation"> {
-  /** Which of the declared operations a request is; without any, a route template such as `GET /orders/:id`. */
+  /**
+   * Which of the declared operations a request is; without any, a route template such as `GET /orders/:id`. The call has the slots and
+   * the facts that the operation declares: one declared `repeatable: false` is sent once, whatever its method and its key. An operation
+   * that `facts` names goes before this one.
+   */
   readonly operation?:
     | ((
       request: HttpClientRequest.HttpClientRequest
@@ -256,25 +260,11 @@ export const withDependency: {
   dependency: Dependency.ServiceClass<Self, Name, O>,
   options: DependencyOptions<O> = {}
 ): HttpClient.HttpClient.With<any, R | Self> => {
-  const { operation } = options
-  // The policy of a dependency is replaced when it is reconfigured: what was read from its steps goes with it.
-  const exchanges = new WeakMap<Policy.Policy<any, any>, Exchange>()
-  const exchangeOf = (policy: Policy.Policy<any, any>): Exchange => {
-    let exchange = exchanges.get(policy)
-    if (exchange === undefined) {
-      exchange = makeExchange("HttpResilience.withDependency", options, knownOf(policy.steps))
-      exchanges.set(policy, exchange)
-    }
-    return exchange
-  }
+  const exchange = makeExchange("HttpResilience.withDependency", options)
   return through(
     client,
     (request, send): Effect.Effect<Response, unknown, R | Self> =>
-      Effect.flatMap(dependency, (live) =>
-        Effect.flatMap(
-          live.policy(operation?.(request)),
-          (policy: Policy.Policy<unknown>) => exchangeOf(policy).run(policy, request, send)
-        ))
+      Effect.flatMap(dependency, (live) => exchange.run({ by: live.policy }, request, send))
   )
 })
 

@@ -45,8 +45,9 @@ export interface Options {
   /** The longest wait for the headers of an answer, within the limits of the policy. Default: none of its own. */
   readonly headersTimeout?: Duration.DurationInput | undefined
   /**
-   * `true` gives every POST and PATCH a key that all its attempts carry, which makes it repeatable. Default `false`: they are sent
-   * again only if nothing was sent, or if they carry an `idempotency-key` already.
+   * `true` gives every POST and PATCH a key that all its attempts carry, which makes it repeatable unless `facts` or the declared
+   * operation say that it is not. Default `false`: they are sent again only if nothing was sent, or if they carry an `idempotency-key`
+   * already.
    */
   readonly idempotencyKey?: boolean | IdempotencyKey.Options | undefined
   /**
@@ -58,7 +59,10 @@ export interface Options {
   readonly operation?: ((request: HttpClientRequest.HttpClientRequest) => string | undefined) | undefined
   /** What a keyed policy or limiter tells requests apart by: `"origin"` or a function. Default: the origin, where a policy is keyed. */
   readonly key?: "origin" | ((request: HttpClientRequest.HttpClientRequest) => string) | undefined
-  /** Further facts about the call, over all that is found out here. A body that cannot be sent twice is not, whatever they say. */
+  /**
+   * Further facts about the call; one that is given goes over what is found out here. `repeatable: true` goes over the method, and never
+   * over an operation that is declared `repeatable: false`. A body that cannot be sent twice is not, whatever they say.
+   */
   readonly facts?: ((request: HttpClientRequest.HttpClientRequest) => Call.Facts) | undefined
   /** Classes of single statuses, over those of `Outcome.ofStatus`. A `classify` of your own does not see them. */
   readonly statuses?: { readonly [status: number]: Outcome.Class } | undefined

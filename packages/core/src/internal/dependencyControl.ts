@@ -19,6 +19,7 @@ import {
 } from "../LiveDependency.js"
 import { type Finding, InvalidOptions } from "../Options.js"
 import { declare } from "./declared.js"
+import { heavier } from "./declaredFacts.js"
 import { changed, type Settings, type Slots } from "./dependencySlots.js"
 import * as DependencyStack from "./dependencyStack.js"
 
@@ -104,6 +105,10 @@ export const start = (dependency: string, initial: Settings): Effect.Effect<Runn
     yield* DependencyStack.lintAll(dependency, settings, policies)
     declare(dependency, settings.operations.keys())
 
+    const criticality = [...initial.facts.values()].reduce<Call.Criticality | undefined>(
+      (highest, declared) => heavier(highest, declared.criticality ?? "important"),
+      undefined
+    )
     const policyFor = (operation: string | undefined) =>
       operation === undefined ? policies.base : policies.operations.get(operation) ?? policies.base
 
@@ -155,7 +160,7 @@ export const start = (dependency: string, initial: Settings): Effect.Effect<Runn
             operations[operation] = own
           }
         }
-        return { dependency, ...(yield* piecesState(stack.base, present.slots)), operations }
+        return { dependency, criticality, ...(yield* piecesState(stack.base, present.slots)), operations }
       }),
       isolate: byHand((breaker) => breaker.isolate),
       disable: byHand((breaker) => breaker.disable),

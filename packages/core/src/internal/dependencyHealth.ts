@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import type { DependencyState, PieceStates } from "../LiveDependency.js"
 import { ofState } from "./circuitWords.js"
+import { heavier } from "./declaredFacts.js"
 import {
   type CircuitHealth,
   type DependencyHealth,
@@ -110,7 +111,7 @@ export class HealthReader {
       dependency: name,
       status,
       since: status === "healthy" || begun.length === 0 ? undefined : Math.min(...begun),
-      criticality: calls?.criticality ?? "important",
+      criticality: heavier(calls?.criticality, live?.criticality) ?? "important",
       retryAfter: whole?.retryAfter,
       circuits,
       fallbacks,

@@ -10,6 +10,7 @@ import type { Change, SlotChanges, SlotName } from "../LiveDependency.js"
 import { type Finding, withChange } from "../Options.js"
 import * as Policy from "../Policy.js"
 import * as RetryBudget from "../RetryBudget.js"
+import type { DeclaredFacts } from "./declaredFacts.js"
 
 /**
  * A declared slot: its options, and whether it is switched on. An operation that does without a slot declares it without options.
@@ -50,6 +51,8 @@ export type Slots = { readonly [K in SlotName]?: Slot }
 export interface Settings {
   readonly slots: Slots
   readonly operations: ReadonlyMap<string, Slots>
+  /** What each operation declares of its calls. */
+  readonly facts: ReadonlyMap<string, DeclaredFacts>
   readonly classify: Failure.Classify | undefined
   /** What lies around a call, for the linter; of an operation, or of the dependency. */
   readonly around: (operation: string | undefined) => Lint.Context

@@ -19,6 +19,7 @@ import * as Retry from "../Retry.js"
 import * as RetryBudget from "../RetryBudget.js"
 import * as Standard from "../Standard.js"
 import * as Timeout from "../Timeout.js"
+import type { DeclaredFacts } from "./declaredFacts.js"
 import { changeable, effective, isRecord, type Settings, type Slot, slotNames, type Slots } from "./dependencySlots.js"
 
 /**
@@ -303,7 +304,7 @@ export interface Policies {
 }
 
 /** A slot that an operation has for itself takes the place of the dependency's. */
-const policyOf = (slots: Slots, pieces: Pieces): Policy.Policy.Any => {
+const policyOf = (slots: Slots, pieces: Pieces, declared?: DeclaredFacts): Policy.Policy.Any => {
   const on = (slot: keyof Slots): Policy.Policy.Any | undefined => slots[slot]?.on === true ? pieces[slot] : undefined
   return Standard.inOrder(
     {
@@ -316,7 +317,8 @@ const policyOf = (slots: Slots, pieces: Pieces): Policy.Policy.Any => {
       chaos: on("chaos")
     },
     scopeOf(slots.circuitBreaker, "call"),
-    scopeOf(slots.rateLimiter, "attempt")
+    scopeOf(slots.rateLimiter, "attempt"),
+    declared
   )
 }
 
@@ -341,7 +343,11 @@ export const policiesOf = (settings: Settings, stack: Stack): Policies => ({
   operations: new Map(
     [...settings.operations].map(([operation, own]) => [
       operation,
-      policyOf({ ...settings.slots, ...own }, overlay(stack.base, stack.operations.get(operation)!, own))
+      policyOf(
+        { ...settings.slots, ...own },
+        overlay(stack.base, stack.operations.get(operation)!, own),
+        settings.facts.get(operation)
+      )
     ])
   )
 })

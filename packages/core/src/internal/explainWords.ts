@@ -4,6 +4,7 @@
 import type { Step } from "../Step.js"
 import * as TripPolicy from "../TripPolicy.js"
 import type * as Window from "../Window.js"
+import type { DeclaredFacts } from "./declaredFacts.js"
 import { time } from "./worstCase.js"
 
 interface Delays {
@@ -254,4 +255,19 @@ export const chanceLines = (openings: ReadonlyArray<Opening>, callsPerSecond: nu
       ]
       : [])
   ]
+}
+
+/**
+ * What holds for the calls of an operation, and which of the sources that could say it did.
+ *
+ * @internal
+ */
+export const declaredLine = ({ criticality, operation, repeatable }: DeclaredFacts): string => {
+  const twice = repeatable === undefined
+    ? "repeatable unless the call says otherwise; over HTTP, as the method and the idempotency key say"
+    : repeatable
+    ? "repeatable unless the call says otherwise, whatever the HTTP method (declared)"
+    : "not repeatable, whatever the call, the HTTP method or an idempotency key says (declared)"
+  const weight = criticality === undefined ? "important (default)" : `${criticality} (declared)`
+  return `Calls of ${operation}: ${twice}; ${weight} unless the call says otherwise.`
 }

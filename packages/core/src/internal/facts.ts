@@ -8,6 +8,8 @@ const criticalities: ReadonlyArray<unknown> = ["critical", "important", "optiona
 
 const isText = (value: unknown): boolean => value === undefined || typeof value === "string"
 
+const isFlag = (value: unknown): boolean => value === undefined || typeof value === "boolean"
+
 const isCallable = (value: unknown): boolean => value === undefined || typeof value === "function"
 
 /**
@@ -21,14 +23,14 @@ export const read = (owner: string, given: Call.Facts): Call.Facts => {
   }
   let facts: Call.Facts
   try {
-    const { classify, cost, criticality, discard, key, operation, repeatable, requestId } = given
-    facts = { operation, requestId, repeatable, key, criticality, cost, classify, discard }
+    const { classify, cost, criticality, discard, key, operation, repeatable, repeatableByDefault, requestId } = given
+    facts = { operation, requestId, repeatable, repeatableByDefault, key, criticality, cost, classify, discard }
   } catch (defect) {
     return refuse(owner, "facts", defect, "a record whose fields can be read; one of them threw this")
   }
   if (
     isText(facts.operation) && isText(facts.requestId) && isText(facts.key) &&
-    (facts.repeatable === undefined || typeof facts.repeatable === "boolean") &&
+    isFlag(facts.repeatable) && isFlag(facts.repeatableByDefault) &&
     (facts.criticality === undefined || criticalities.includes(facts.criticality)) &&
     isCallable(facts.classify) && isCallable(facts.discard)
   ) {
@@ -49,7 +51,9 @@ const refuseFields = (owner: string, facts: Call.Facts): never => {
   for (const field of ["operation", "requestId", "key"] as const) {
     if (!isText(facts[field])) check.add(field, facts[field], "a text")
   }
-  if (facts.repeatable !== undefined) check.flag("repeatable", facts.repeatable)
+  for (const field of ["repeatable", "repeatableByDefault"] as const) {
+    if (!isFlag(facts[field])) check.flag(field, facts[field])
+  }
   if (facts.criticality !== undefined) check.oneOf("criticality", facts.criticality, criticalities)
   for (const field of ["classify", "discard"] as const) {
     if (!isCallable(facts[field])) check.callable(field, facts[field])

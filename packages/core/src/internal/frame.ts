@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import type * as RuntimeFlags from "effect/RuntimeFlags"
 import type * as Call from "../Call.js"
 import type { Around, Sleeper } from "./callState.js"
+import { underDeclared } from "./declaredFacts.js"
 import { type Border, type Link, type Loop, type Region, stands } from "./gate.js"
 import { betweenAttempts, entering, leaving, LimitedPassage, running, waitingAtGate } from "./limitedPassage.js"
 import { type AnyEffect, type AnyFiber, asEffect, currentFiber, goOn, Masked } from "./runtime.js"
@@ -45,7 +46,10 @@ export class Entrance extends Masked {
     this.parent = parent
   }
   begin(flags: RuntimeFlags.RuntimeFlags): AnyEffect {
-    const frame = new Frame(this.region, this.effect, this.facts, this.parent, false, currentFiber(), flags)
+    const { declared } = this.region
+    // Where a call enters the policy: what is inside has these facts already.
+    const facts = declared === undefined || this.parent !== undefined ? this.facts : underDeclared(this.facts, declared)
+    const frame = new Frame(this.region, this.effect, facts, this.parent, false, currentFiber(), flags)
     if (this.outer !== undefined) {
       frame.callState.outer = this.outer
     }

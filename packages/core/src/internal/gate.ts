@@ -9,6 +9,7 @@ import type * as Failure from "../Failure.js"
 import type * as Outcome from "../Outcome.js"
 import type * as ResilienceEvent from "../ResilienceEvent.js"
 import type { CallState } from "./callState.js"
+import type { DeclaredFacts } from "./declaredFacts.js"
 import type { AnyEffect, AnyFiber } from "./runtime.js"
 
 /**
@@ -207,6 +208,8 @@ export interface Region {
   readonly dependency: string | undefined
   /** The keyed policy that keeps the policy. */
   readonly keyed: string | undefined
+  /** What is declared of the calls of the policy. */
+  readonly declared: DeclaredFacts | undefined
   /** How its end is told where no gate of it asked: as the piece around it, or the next one inside, would see it. */
   readonly classify: Failure.Classify
 }

@@ -91,7 +91,7 @@ export interface DependencyHealth {
   readonly status: Status
   /** Since when the status is so; `undefined` where that is not known. */
   readonly since: number | undefined
-  /** The highest of its calls. */
+  /** The highest of its calls, those that its operations declare included. */
   readonly criticality: Call.Criticality
   readonly retryAfter: Duration.Duration | undefined
   readonly circuits: ReadonlyArray<CircuitHealth>

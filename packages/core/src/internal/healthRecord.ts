@@ -7,6 +7,7 @@ import * as Outcome from "../Outcome.js"
 import type { CallEnded, CircuitChanged, FallbackFailed, FallbackServed, ResilienceEvent } from "../ResilienceEvent.js"
 import { type CircuitState, ofChange } from "./circuitWords.js"
 import { isDeclared } from "./declared.js"
+import { heavier } from "./declaredFacts.js"
 import { tripWords } from "./explainWords.js"
 import { errorText } from "./logLines.js"
 
@@ -141,8 +142,6 @@ export interface FallbackRecord {
 /** A fallback that is silent for so long has a break, if the dependency answered meanwhile. */
 export const breakMillis = 60_000
 
-const weight: Record<Call.Criticality, number> = { optional: 0, important: 1, critical: 2 }
-
 /** @internal */
 export class HealthRecord {
   readonly calls = new Map<string, CallRecord>()
@@ -225,9 +224,7 @@ export class HealthRecord {
     if (record === undefined) {
       return
     }
-    if (weight[call.criticality] > weight[record.criticality]) {
-      record.criticality = call.criticality
-    }
+    record.criticality = heavier(record.criticality, call.criticality)!
     const { circuitBreaker } = Outcome.rowOf(outcome)
     if (circuitBreaker === "success") {
       record.inRow = 0

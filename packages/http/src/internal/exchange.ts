@@ -33,10 +33,19 @@ type Request = HttpClientRequest.HttpClientRequest
 type Response = HttpClientResponse.HttpClientResponse
 type Send<E, R> = (request: Request) => Effect.Effect<Response, E, R>
 
+/**
+ * The policy of every call, or where a dependency has one for each operation, that of the operation of a call.
+ *
+ * @internal
+ */
+export type PolicyOf<E, R> =
+  | Policy.Policy<E, R>
+  | { readonly by: (operation: string | undefined) => Effect.Effect<Policy.Policy<E, R>> }
+
 /** @internal */
 export interface Exchange {
   readonly run: <E, R, E2, R2>(
-    policy: Policy.Policy<E2, R2>,
+    policy: PolicyOf<E2, R2>,
     request: Request,
     send: Send<E, R>
   ) => Effect.Effect<Response, E | E2 | HttpClientError.HttpClientError, R | R2>
@@ -90,8 +99,11 @@ const timed: guard.Guard = { policy: true, timeout: true }
 
 const discard = (value: unknown): Effect.Effect<void> => value instanceof HeldResponse ? value.discarded : Effect.void
 
-/** Reads the options once; the steps of the policy tell limits that the options leave open. */
-export const makeExchange = (owner: string, options: Options, known: Known): Exchange => {
+/**
+ * Reads the options once; the steps of the policy tell limits that the options leave open. Where `known` is left out, they are read from
+ * each policy that a call has.
+ */
+export const makeExchange = (owner: string, options: Options, known?: Known): Exchange => {
   check(owner, options)
   const { facts: factsOf, headers, idempotencyKey, key, operation, until } = options
   const keyOptions: IdempotencyKey.Options = typeof idempotencyKey === "object" ? idempotencyKey : {}
@@ -112,20 +124,32 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
   const classifyWithKey = keyOptions.retryConflict !== true || options.classify !== undefined
     ? classify
     : HttpFailure.make({ longestRetryAfter, statuses: { 409: "Overloaded", ...statuses } })
-  const keyOf = typeof key === "function" ? key : key === "origin" || known.keyed ? originOf : undefined
+  const keyOf = typeof key === "function" ? key : key === "origin" || known?.keyed === true ? originOf : undefined
   const idleTimeout = options.idleTimeout === undefined ? undefined : Duration.toMillis(options.idleTimeout)
   const defaultIdleTimeout = Duration.toMillis(defaults.idleTimeout)
 
+  const read = new WeakMap<Policy.Policy.Any, Known>()
+  /** The policy of a dependency is replaced when it is reconfigured: what was read from its steps goes with it. */
+  const knownBy = (policy: Policy.Policy.Any): Known => {
+    let found = known ?? read.get(policy)
+    if (found === undefined) {
+      found = knownOf(policy.steps)
+      read.set(policy, found)
+    }
+    return found
+  }
+
+  // The method and the key only say what is assumed: what the call and its operation say of repeating goes over them.
   const facts = (request: Request, oneShot: BodyWatch | undefined): Call.Facts => {
     const given = factsOf?.(request)
     const hasKey = IdempotencyKey.isPresent(request, keyOptions.header)
-    const mayRepeat = given?.repeatable ?? (hasKey || IdempotencyKey.isRepeatable(request.method))
     const base = given?.classify ?? (hasKey ? classifyWithKey : classify)
     return {
-      operation: operation?.(request),
-      key: keyOf?.(request),
       ...given,
-      repeatable: mayRepeat && oneShot === undefined,
+      operation: given?.operation ?? operation?.(request),
+      key: given?.key ?? keyOf?.(request),
+      repeatable: oneShot === undefined ? given?.repeatable : false,
+      repeatableByDefault: given?.repeatableByDefault ?? (hasKey || IdempotencyKey.isRepeatable(request.method)),
       classify: oneShot === undefined ? base : onceBegun(base, oneShot),
       discard
     }
@@ -159,12 +183,12 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
     body: BodyWatch,
     call: Call.Call,
     send: Send<E, R>,
-    handedOver: Array<HeldResponse>
+    handedOver: Array<HeldResponse>,
+    { limits }: Known
   ): Effect.Effect<HeldResponse, E | HttpClientError.HttpClientError, R> =>
     Effect.uninterruptibleMask((restore) => {
       const fiber = Option.getOrThrow(Fiber.getCurrentFiber())
       const clock = Context.get(fiber.currentDefaultServices, Clock.Clock)
-      const { limits } = known
       const idleMillis = idleTimeout ?? (limits.attempt < Infinity ? limits.attempt : defaultIdleTimeout)
       const request = outgoing(given, call, Math.min(limits.attempt, Deadline.unsafeRemaining(fiber)))
       const connection = new Connection(request, origin)
@@ -217,7 +241,7 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
     })
 
   return {
-    run: (policy, given, send) => {
+    run: (policyOf, given, send) => {
       const begin = (request: Request) => {
         if (keyOf === originOf && originOf(request) === "") {
           // A policy of its own would be built for it, and take the place of another.
@@ -226,7 +250,8 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
         const wrongLength = lengthFault(request)
         if (wrongLength !== undefined) {
           const failed = bodyFailed(request, { cause: new Error(wrongLength), description: wrongLength })
-          return policy.run(() => Effect.fail(failed), facts(request, undefined))
+          const stated = facts(request, undefined)
+          return chosen(policyOf, stated, (policy) => policy.run(() => Effect.fail(failed), stated))
         }
         const body: BodyWatch = { begun: request.body._tag !== "Stream", failed: undefined }
         const replayable = IdempotencyKey.isReplayable(request.body)
@@ -239,14 +264,14 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
           Effect.forEach(handedOver, (response) => response === kept ? Effect.void : response.released, {
             discard: true
           })
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.matchCauseEffect(
-            restore(
-              policy.run(
-                (call) => attempt(given, watchedRequest, body, call, send, handedOver),
-                facts(request, oneShot)
-              )
-            ),
+        const stated = facts(request, oneShot)
+        return Effect.uninterruptibleMask((restore) => {
+          const under = (policy: Policy.Policy<any, any>) => {
+            const about = knownBy(policy)
+            return policy.run((call) => attempt(given, watchedRequest, body, call, send, handedOver, about), stated)
+          }
+          return Effect.matchCauseEffect(
+            restore(chosen(policyOf, stated, under)),
             {
               onFailure: (cause) =>
                 handedOver.length === 0
@@ -256,12 +281,20 @@ export const makeExchange = (owner: string, options: Options, known: Known): Exc
                 handedOver.length === 0 ? Effect.succeed(response) : Effect.as(others(response), response)
             }
           )
-        )
+        })
       }
       return createsKeys ? Effect.flatMap(IdempotencyKey.ensure(given, keyOptions), begin) : begin(given)
     }
   }
 }
+
+/** Runs what is to be run under the policy of the call. */
+const chosen = <E2, R2, A, E, R>(
+  policyOf: PolicyOf<E2, R2>,
+  { operation }: Call.Facts,
+  under: (policy: Policy.Policy<E2, R2>) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  "by" in policyOf ? Effect.flatMap(policyOf.by(operation), under) : under(policyOf)
 
 /** The error of an answer whose status somebody below does not take. */
 const statusError = (cause: Cause.Cause<unknown>): HttpClientError.ResponseError | undefined => {

@@ -1,8 +1,10 @@
 /** The modules of core that the tests use, by name. */
 export * as Backoff from "@holdfast/core/Backoff"
+export type * as Call from "@holdfast/core/Call"
 export * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 export * as Deadline from "@holdfast/core/Deadline"
 export * as Dependency from "@holdfast/core/Dependency"
+export * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 export * as Fallback from "@holdfast/core/Fallback"
 export { InvalidOptions } from "@holdfast/core/Options"
 export * as Outcome from "@holdfast/core/Outcome"

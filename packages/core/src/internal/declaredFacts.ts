@@ -1,0 +1,63 @@
+/**
+ * What an operation declares of its calls, and what that means for one call: the one place where facts of several sources meet.
+ */
+import type * as Call from "../Call.js"
+
+/**
+ * The facts that a declaration can state.
+ *
+ * @internal
+ */
+export type DeclaredFacts = Pick<Call.Facts, "operation" | "repeatable" | "criticality">
+
+/**
+ * Of several sources that say whether a call may be made twice, one `false` is enough.
+ */
+const repeatableBy = (one: boolean | undefined, other: boolean | undefined): boolean | undefined =>
+  one === false || other === false ? false : one ?? other
+
+/**
+ * May the call be made twice? The default of the transport counts only where neither the call nor its operation says anything.
+ *
+ * @internal
+ */
+export const isRepeatable = ({ repeatable, repeatableByDefault }: Call.Facts): boolean =>
+  repeatable ?? repeatableByDefault ?? true
+
+const weight: Record<Call.Criticality, number> = { optional: 0, important: 1, critical: 2 }
+
+/**
+ * The one that matters more.
+ *
+ * @internal
+ */
+export const heavier = (
+  one: Call.Criticality | undefined,
+  other: Call.Criticality | undefined
+): Call.Criticality | undefined =>
+  one === undefined || other === undefined ? one ?? other : weight[other] > weight[one] ? other : one
+
+/**
+ * The facts of a call under the declaration of its operation. A fact that is there but undefined is not given.
+ *
+ * @internal
+ */
+export const underDeclared = <F extends Call.Facts>(facts: F, declared: DeclaredFacts): F => {
+  const operation = facts.operation ?? declared.operation
+  const criticality = facts.criticality ?? declared.criticality
+  const repeatable = repeatableBy(facts.repeatable, declared.repeatable)
+  return operation === facts.operation && criticality === facts.criticality && repeatable === facts.repeatable
+    ? facts
+    : { ...facts, operation, criticality, repeatable }
+}
+
+/**
+ * What several policies declare of the calls that pass all of them, outermost first.
+ *
+ * @internal
+ */
+export const declaredByAll = (all: ReadonlyArray<DeclaredFacts | undefined>): DeclaredFacts | undefined =>
+  all.reduce(
+    (outer, inner) => outer === undefined || inner === undefined ? outer ?? inner : underDeclared(outer, inner),
+    undefined
+  )
