@@ -181,7 +181,7 @@ export const make = (
   const header = (options.header ?? "x-forwarded-for").toLowerCase()
   return (request) => {
     const peer = Option.flatMap(request.remoteAddress, parse)
-    const written = trusted === 0 ? undefined : request.headers[header]
+    const written = trusted > 0 && Object.hasOwn(request.headers, header) ? request.headers[header] : undefined
     if (written === undefined) {
       return peer
     }

@@ -27,6 +27,7 @@ import * as HttpProblem from "./HttpProblem.js"
 import { watchDeparture } from "./internal/departure.js"
 import { exemption } from "./internal/exemption.js"
 import { LimitedKeys } from "./internal/limitedKeys.js"
+import { ownKey } from "./internal/rateLimitKeys.js"
 import { checkRateLimit, checkRoute, type Numbers } from "./internal/rateLimitOptions.js"
 import { costReader, keyReader, keyShower } from "./internal/rateLimitUse.js"
 
@@ -40,8 +41,9 @@ export interface Options extends RateLimiter.Rate {
   /** Names the limit in the structured fields, events, metrics and logs. Printable ASCII. Default `default`. */
   readonly name?: string | undefined
   /**
-   * Whose rate a request uses. Default, and where it says `undefined`: the client's address, of IPv6 its /64 network. It is kept in
-   * memory, 256 characters of it, and shown in logs and events: not a secret, or hide it with `showKey`.
+   * Whose rate a request uses. Default, and where it says `undefined`: the client's address as `address:192.0.2.7`, of IPv6 its /64
+   * network. It is kept in memory and shown in logs and events: not a secret, or hide it with `showKey`. A key of more than 256 UTF-16
+   * units, and one that begins with `address:` or `sha256:`, is kept as `sha256:` and the SHA-256 of its UTF-16 units in base64url.
    */
   readonly key?: ((request: Request) => string | undefined) | undefined
   /** For the default key: how many proxies of yours stand before the server, as in `ClientAddress`. Default 0. */
@@ -62,7 +64,10 @@ export interface Options extends RateLimiter.Rate {
   readonly dryRun?: boolean | undefined
   /** At most one warning per this time tells how many requests were limited, and the keys limited most. Default 10 seconds. */
   readonly logEvery?: Duration.DurationInput | undefined
-  /** How a key is shown in logs. Default: its first 64 characters. One that throws shows nothing of the key. */
+  /**
+   * How a key is shown in logs. Default: as it is kept; one of more than 64 characters by its beginning and its hash. One that throws shows
+   * nothing of the key.
+   */
   readonly showKey?: ((key: string) => string) | undefined
 }
 
@@ -138,10 +143,6 @@ export interface HttpRateLimit {
 /** Keys that the sketch follows, and keys that a log line shows. */
 const followed = 100
 const shown = 10
-const longestKey = 256
-
-/** A key cut from a header keeps the whole header in memory: so it is copied, and bounded. */
-const boundedKey = (key: string): string => (" " + key.slice(0, longestKey)).slice(1)
 
 /** A number of a structured field has 15 digits at most, and never an exponent. */
 const integer = (value: number): number => Math.min(999_999_999_999_999, value)
@@ -326,9 +327,10 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
       return Effect.zipRight(each, Effect.annotateLogs(Effect.logWarning("Requests were rate limited"), told))
     }
 
-    const take = (use: Use): Effect.Effect<Decision> => {
+    /** Of a key as it is counted. */
+    const taken = (use: Use): Effect.Effect<Decision> => {
       const limit = (use.tier === undefined ? undefined : tiers.get(use.tier)) ?? standard
-      const key = boundedKey(use.key)
+      const { key } = use
       const turn = limit.limiter.with({ key, cost: use.cost, operation: use.operation })(Effect.void)
       return Clock.clockWith((clock) =>
         Effect.matchEffect(turn, {
@@ -353,7 +355,7 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
               return app
             }
             const use = { key: keyOf(request), tier: options.tierOf?.(request), cost, operation: route.operation }
-            return Effect.flatMap(take(use), (decision): HttpApp.Default<E, R> =>
+            return Effect.flatMap(taken(use), (decision): HttpApp.Default<E, R> =>
               decision.allowed ? Effect.zipRight(announce(decision), app) : Effect.succeed(response(decision)))
           })
         })
@@ -362,7 +364,8 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
     return {
       middleware: at({}),
       at,
-      take,
+      take: (use) =>
+        taken({ ...use, key: ownKey(use.key) }),
       mostLimited: Effect.sync(() =>
         sketch.top(followed)
       ),

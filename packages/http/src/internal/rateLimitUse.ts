@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ClientAddress from "../ClientAddress.js"
 import type * as HttpRateLimit from "../HttpRateLimit.js"
+import { addressKey, ownKey, shownKey } from "./rateLimitKeys.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -20,8 +21,8 @@ export const keyReader = (
   return (request) => {
     const own = key?.(request)
     return typeof own === "string"
-      ? own
-      : Option.getOrElse(Option.flatMap(clientOf(request), ClientAddress.network), () => "unknown")
+      ? ownKey(own)
+      : addressKey(Option.getOrElse(Option.flatMap(clientOf(request), ClientAddress.network), () => "unknown"))
   }
 }
 
@@ -62,7 +63,7 @@ export const costReader = (
  * @internal
  */
 export const keyShower = ({ showKey }: Pick<HttpRateLimit.Options, "showKey">): (key: string) => string =>
-  showKey === undefined ? (key) => key.slice(0, 64) : (key) => {
+  showKey === undefined ? shownKey : (key) => {
     try {
       return String(showKey(key))
     } catch {
