@@ -179,7 +179,7 @@ export const make = (
     const registry = yield* DependencyRegistry
     const clock = yield* Effect.clock
     const record = new HealthRecord(capacity, own)
-    for (const { name } of fallbacks) record.fallback(name, Alarm.of(clock).now())
+    for (const { name } of fallbacks) record.fallback({ fallback: name }, Alarm.of(clock).now())
     return {
       listener: (event) => record.hear(event),
       report: Effect.gen(function*() {

@@ -18,6 +18,7 @@ import {
   type Status
 } from "./healthModel.js"
 import type { CircuitRecord, FallbackRecord, HealthRecord } from "./healthRecord.js"
+import { ownValue } from "./records.js"
 
 /**
  * The numbers of the options.
@@ -62,7 +63,7 @@ export class HealthReader {
     const { calls, circuits, fallbacks } = this.record
     const names = new Set([...live.map(({ dependency }) => dependency), ...calls.keys()])
     circuits.forEach(({ dependency }) => names.add(dependency))
-    const known = [...fallbacks].map(([name, one]) => [this.fallback(name, one), this.troubles(name, one)] as const)
+    const known = [...fallbacks.values()].map((one) => [this.fallback(one), this.troubles(one)] as const)
     known.forEach(([{ dependency }]) => dependency !== undefined && names.add(dependency))
     const dependencies = [...names].sort().map((name) =>
       this.dependency(name, live.find(({ dependency }) => dependency === name), known)
@@ -131,7 +132,11 @@ export class HealthReader {
 
   /** The registry knows the present, events know how it came to it. */
   private circuits(dependency: string, live: DependencyState | undefined): ReadonlyArray<CircuitHealth> {
-    const heard = new Map([...this.record.circuits].filter(([, circuit]) => circuit.dependency === dependency))
+    const heard = new Map(
+      [...this.record.circuits.values()].flatMap((circuit) =>
+        circuit.dependency === dependency ? [[circuit.breaker, circuit] as const] : []
+      )
+    )
     const found: Array<CircuitHealth> = []
     const add = (breaker: string, operation: string | undefined, piece: PieceStates["circuitBreaker"]) => {
       if (piece?.on === true) {
@@ -212,9 +217,9 @@ export class HealthReader {
     return problems
   }
 
-  private fallback(fallback: string, one: FallbackRecord): FallbackHealth {
+  private fallback(one: FallbackRecord): FallbackHealth {
     const active = this.record.isActive(one, this.now)
-    const { firstServed, lastServed } = one
+    const { fallback, firstServed, lastServed } = one
     return {
       fallback,
       dependency: one.dependency,
@@ -222,13 +227,13 @@ export class HealthReader {
       activeFor: Duration.millis(active && firstServed !== undefined ? lastServed! - firstServed : 0),
       lastServed: lastServed === undefined ? undefined : this.calendar(lastServed),
       lastRehearsed: one.lastRehearsed === undefined
-        ? this.limits.rehearsed[fallback]
+        ? ownValue(this.limits.rehearsed, fallback)
         : this.calendar(one.lastRehearsed)
     }
   }
 
-  private troubles(fallback: string, one: FallbackRecord): ReadonlyArray<Problem> {
-    const { activeFor, lastRehearsed, lastServed } = this.fallback(fallback, one)
+  private troubles(one: FallbackRecord): ReadonlyArray<Problem> {
+    const { activeFor, fallback, lastRehearsed, lastServed } = this.fallback(one)
     const problems: Array<Problem> = []
     const stuckFor = Duration.toMillis(activeFor)
     if (stuckFor >= this.limits.stuckMillis) {

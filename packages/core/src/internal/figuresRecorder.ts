@@ -24,6 +24,7 @@ import {
   type OperationFigures,
   other
 } from "./figuresModel.js"
+import { keyOf, ofFallback, ownerOf } from "./records.js"
 
 /** So many failed requests are remembered for each dependency, to tell how many were behind an opening. */
 const mostFailures = 128
@@ -45,6 +46,7 @@ class FailedRequests {
 }
 
 interface Circuit {
+  readonly breaker: string
   readonly dependency: string | undefined
   state: CircuitFigures["state"]
   since: number | undefined
@@ -55,11 +57,13 @@ interface Circuit {
 }
 
 interface Refusals {
+  readonly bulkhead: string
   maxConcurrent: number
   readonly byCell: Map<Cell, Periods>
 }
 
 interface Served {
+  readonly fallback: string
   dependency: string | undefined
   readonly tiers: Map<string, { readonly kind: string; readonly served: Periods; readonly failed: Periods }>
 }
@@ -227,7 +231,9 @@ export class Recorder {
   }
 
   private bulkheadRejected(event: BulkheadRejected): void {
-    const refusals = kept(this.bulkheads, event.bulkhead, this.mostOperations, () => ({
+    const id = keyOf(ownerOf(event.call.dependency, event.bulkhead), event.bulkhead)
+    const refusals = kept(this.bulkheads, id, this.mostOperations, (key) => ({
+      bulkhead: key === other ? other : event.bulkhead,
       maxConcurrent: 0,
       byCell: new Map<Cell, Periods>()
     }), event.call.dependency)
@@ -241,7 +247,9 @@ export class Recorder {
   }
 
   private circuitChanged(event: CircuitChanged): void {
-    const circuit = kept(this.circuits, event.breaker, this.mostOperations, (): Circuit => ({
+    const id = keyOf(event.dependency, event.breaker)
+    const circuit = kept(this.circuits, id, this.mostOperations, (key): Circuit => ({
+      breaker: key === other ? other : event.breaker,
       dependency: event.dependency,
       state: "closed",
       since: undefined,
@@ -272,11 +280,16 @@ export class Recorder {
   }
 
   private tierOf(event: FallbackServed | FallbackFailed) {
-    const fallback = kept(this.fallbacks, event.fallback, this.mostOperations, (): Served => ({
-      dependency: undefined,
-      tiers: new Map()
-    }))
-    fallback.dependency = event.call?.dependency ?? fallback.dependency
+    const fallback = ofFallback(
+      this.fallbacks,
+      event,
+      (id, dependency) =>
+        kept(this.fallbacks, id, this.mostOperations, (key): Served => ({
+          fallback: key === other ? other : event.fallback,
+          dependency: key === other ? undefined : dependency,
+          tiers: new Map()
+        }), dependency)
+    )!
     return kept(fallback.tiers, event.tier, this.mostOperations, () => ({
       kind: event.kind,
       served: new Periods(),
@@ -353,15 +366,14 @@ export class Recorder {
       operations: [...this.dependencies.values()].flatMap((operations) =>
         [...operations.values()].map((cell) => cell.read(now, offset, since))
       ),
-      circuits: [...this.circuits].map(([breaker, { closedAt: _, narrowest, reopened, trips, ...circuit }]) => ({
+      circuits: [...this.circuits.values()].map(({ closedAt: _, narrowest, reopened, trips, ...circuit }) => ({
         ...circuit,
-        breaker,
         since: circuit.since === undefined ? undefined : circuit.since + offset,
         trips: trips.total,
         reopened: reopened.total,
         narrowest: narrowest === undefined ? undefined : { ...narrowest, at: narrowest.at + offset }
       })),
-      bulkheads: [...this.bulkheads].map(([bulkhead, { byCell, maxConcurrent }]) => {
+      bulkheads: [...this.bulkheads.values()].map(({ bulkhead, byCell, maxConcurrent }) => {
         const operations = [...byCell].map(([{ dependency, operation }, count]) => ({
           dependency,
           operation,
@@ -374,7 +386,7 @@ export class Recorder {
           operations
         }
       }),
-      fallbacks: [...this.fallbacks].map(([fallback, { dependency, tiers }]) => ({
+      fallbacks: [...this.fallbacks.values()].map(({ dependency, fallback, tiers }) => ({
         fallback,
         dependency,
         tiers: [...tiers].map(([tier, { failed, kind, served }]) => ({

@@ -10,6 +10,7 @@ import { isDeclared } from "./declared.js"
 import { heavier } from "./declaredFacts.js"
 import { tripWords } from "./explainWords.js"
 import { errorText } from "./logLines.js"
+import { keyOf, ofFallback } from "./records.js"
 
 /** So many openings of a breaker are remembered. */
 const mostTrips = 64
@@ -43,13 +44,15 @@ const states: ReadonlyArray<CircuitState> = ["closed", "disabled", "half_open", 
  */
 export class CircuitRecord {
   readonly dependency: string
+  readonly breaker: string
   private troubles: ReadonlyArray<Trouble> = []
   private closedAt: number | undefined = undefined
   private trips: Float64Array | undefined = undefined
   private next = 0
 
-  constructor(dependency: string) {
+  constructor(dependency: string, breaker: string) {
     this.dependency = dependency
+    this.breaker = breaker
   }
 
   private get worst(): Trouble | undefined {
@@ -128,6 +131,7 @@ export interface CallRecord {
 
 /** @internal */
 export interface FallbackRecord {
+  readonly fallback: string
   readonly knownSince: number
   dependency: string | undefined
   /** The first answer of the present run of answers, and the last. */
@@ -176,8 +180,11 @@ export class HealthRecord {
         break
       case "FallbackRehearsed":
         if (event.problems === 0) {
-          const fallback = this.fallback(event.fallback, event.at)
-          if (fallback !== undefined) fallback.lastRehearsed = event.at
+          this.fallback(event, event.at)
+          // A rehearsal is of all that have the name.
+          for (const one of this.fallbacks.values()) {
+            if (one.fallback === event.fallback) one.lastRehearsed = event.at
+          }
         }
         break
       default:
@@ -199,16 +206,21 @@ export class HealthRecord {
     return value
   }
 
-  fallback(name: string, now: number): FallbackRecord | undefined {
-    return this.kept(this.fallbacks, name, () => ({
-      knownSince: now,
-      dependency: undefined,
-      firstServed: undefined,
-      lastServed: undefined,
-      lastFailed: undefined,
-      lastError: "",
-      lastRehearsed: undefined
-    }))
+  fallback(
+    about: { readonly call?: Call.Call | undefined; readonly fallback: string },
+    now: number
+  ): FallbackRecord | undefined {
+    return ofFallback(this.fallbacks, about, (key, dependency) =>
+      this.kept(this.fallbacks, key, () => ({
+        fallback: about.fallback,
+        knownSince: now,
+        dependency,
+        firstServed: undefined,
+        lastServed: undefined,
+        lastFailed: undefined,
+        lastError: "",
+        lastRehearsed: undefined
+      }), dependency))
   }
 
   private callEnded({ at, call, outcome }: CallEnded): void {
@@ -236,16 +248,17 @@ export class HealthRecord {
   }
 
   private circuitChanged(event: CircuitChanged): void {
-    const record = () => new CircuitRecord(event.dependency ?? event.breaker)
-    this.kept(this.circuits, event.breaker, record, event.dependency)?.changed(event)
+    const { breaker, dependency = breaker } = event
+    // The breaker that the operation `charge` of `payments` has is named as that of a dependency `payments.charge`.
+    const record = () => new CircuitRecord(dependency, breaker)
+    this.kept(this.circuits, keyOf(dependency, breaker), record, event.dependency)?.changed(event)
   }
 
   private served(event: FallbackServed): void {
-    const fallback = this.fallback(event.fallback, event.at)
+    const fallback = this.fallback(event, event.at)
     if (fallback === undefined) {
       return
     }
-    fallback.dependency = event.call?.dependency ?? fallback.dependency
     if (!this.isActive(fallback, event.at)) {
       fallback.firstServed = event.at
     }
@@ -253,9 +266,8 @@ export class HealthRecord {
   }
 
   private failed(event: FallbackFailed): void {
-    const fallback = this.fallback(event.fallback, event.at)
+    const fallback = this.fallback(event, event.at)
     if (fallback !== undefined) {
-      fallback.dependency = event.call?.dependency ?? fallback.dependency
       fallback.lastFailed = event.at
       fallback.lastError = errorText(event.cause)
     }

@@ -18,6 +18,7 @@ import type * as TripPolicy from "../TripPolicy.js"
 import type * as Window from "../Window.js"
 import { callFields, endpointOf, whomOf } from "./log.js"
 import { ownNames } from "./own.js"
+import { keyOf } from "./records.js"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -89,7 +90,7 @@ export const errorText = (cause: Cause.Cause<unknown>): string => {
 
 const aboutCall = (call: Call.Call): Fields => ({ dependency: call.dependency, endpoint: endpointOf(call) })
 
-const ofCall = (call: Call.Call): Subject => `${call.dependency} ${endpointOf(call)}`
+const ofCall = (call: Call.Call): Subject => keyOf(call.dependency, call.operation)
 
 const windowText = (window: Window.Window): string =>
   window._tag === "Time" ? seconds(window.millis) : `${window.size} calls`
@@ -217,34 +218,35 @@ export const levelOf = (event: ResilienceEvent): LogLevel.LogLevel => {
 export const subjectOf = (event: ResilienceEvent): Subject => {
   switch (event._tag) {
     case "TimeoutFired":
-      return `${event.scope} ${event.inherited} ${ofCall(event.call)}`
+      return keyOf(event.scope, event.inherited, ofCall(event.call))
     case "RetryGivenUp":
-      return `${event.reason} ${ofCall(event.call)}`
+      return keyOf(event.reason, ofCall(event.call))
     case "CircuitRejected":
-      return `${event.breaker} ${event.reason} ${event.dryRun}`
+      return keyOf(event.call.dependency, event.breaker, event.reason, event.dryRun)
     case "CircuitOpened":
-      return `${event.breaker} ${event.trip === undefined}`
+      return keyOf(event.dependency, event.breaker, event.trip === undefined)
     case "CircuitClosed":
-      return `${event.breaker} ${event.call === undefined}`
+      return keyOf(event.dependency, event.breaker, event.call === undefined)
     case "CircuitHalfOpened":
     case "CircuitIsolated":
     case "CircuitDisabled":
+      return keyOf(event.dependency, event.breaker)
     case "LateResult":
-      return event.breaker
+      return keyOf(event.call.dependency, event.breaker)
     case "BulkheadQueued":
-      return `${event.bulkhead} ${endpointOf(event.call)}`
+      return keyOf(event.bulkhead, ofCall(event.call))
     case "BulkheadRejected":
-      return `${event.bulkhead} ${event.reason} ${endpointOf(event.call)}`
+      return keyOf(event.bulkhead, event.reason, ofCall(event.call))
     case "RateLimitExceeded":
-      return `${event.limiter} ${event.dryRun === true} ${event.key ?? ""}`
+      return keyOf(event.call.dependency, event.limiter, event.dryRun === true, event.key)
     case "FallbackServed":
-      return `${event.fallback} ${event.tier} ${event.call?.dependency} ${beforeOf(event)}`
+      return keyOf(event.fallback, event.tier, event.call?.dependency, beforeOf(event))
     case "FallbackFailed":
-      return `${event.fallback} ${event.tier} ${event.call?.dependency}`
+      return keyOf(event.fallback, event.tier, event.call?.dependency)
     case "FallbackRehearsed":
       return event.fallback
     case "ChaosInjected":
-      return `${event.chaos} ${event.fault}`
+      return keyOf(event.call.dependency, event.chaos, event.fault)
     case "PolicyFault":
       return event.part
     default:
