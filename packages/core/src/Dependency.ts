@@ -263,6 +263,14 @@ const checkVariables = (name: string, prefix: string, settings: Settings): void 
       "a text that is not empty and neither begins nor ends with _; give one where the name of the dependency has no letters A to Z"
     )
   }
+  const owner = prefix === variable(name) ? DependencyConfig.ownerOfPrefix(prefix, name) : name
+  if (owner !== name) {
+    check.add(
+      "prefix",
+      prefix,
+      `a prefix of its own, since ${owner} reads its settings below this one; give one to layerConfig`
+    )
+  }
   const names = new Map<string, string>()
   for (const operation of settings.operations.keys()) {
     const own = variable(operation)

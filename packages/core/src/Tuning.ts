@@ -11,6 +11,7 @@ import * as DependencyRegistry from "./DependencyRegistry.js"
 import * as Figures from "./Figures.js"
 import { spelled } from "./internal/lintRules.js"
 import { checkOwn, ownNames } from "./internal/own.js"
+import { ownValue } from "./internal/records.js"
 import { about, aboutPercent, time } from "./internal/worstCase.js"
 import * as LatencyBudget from "./LatencyBudget.js"
 import * as Lint from "./Lint.js"
@@ -211,7 +212,7 @@ const findingsOf = (
     const measured = { p99: latency.p99Millis }
     findings.push(...Lint.lint(policy, { measured }).filter(({ rule }) => rule === "timeout-cuts-good-calls"))
   }
-  const own = operation.operation === undefined ? undefined : live?.operations[operation.operation]
+  const own = operation.operation === undefined ? undefined : ownValue(live?.operations ?? {}, operation.operation)
   const bulkhead = own?.bulkhead ?? live?.bulkhead
   if (
     bulkhead?.on === true && places.value !== undefined && rejections.bulkhead >= fewestCut &&

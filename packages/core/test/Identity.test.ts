@@ -8,7 +8,9 @@ import * as Figures from "@holdfast/core/Figures"
 import * as Health from "@holdfast/core/Health"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as ResilienceLog from "@holdfast/core/ResilienceLog"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -131,4 +133,58 @@ describe("fallbacks of one name", () => {
         assert.deepStrictEqual((yield* snapshot).bulkheads.map(({ bulkhead }) => bulkhead), ["pool"])
       }).pipe(Effect.provide(DependencyRegistry.layer))
     ))
+})
+
+describe("names that every object inherits", () => {
+  const names = ["constructor", "__proto__", "toString", "hasOwnProperty"] as const
+
+  class Odd extends Dependency.Service<Odd>()("odd", {
+    ...own,
+    operations: Object.fromEntries(names.map((name) => [name, { ...own, repeatable: false }])) as {
+      readonly [name: string]: typeof own & { readonly repeatable: false }
+    }
+  }) {}
+
+  const odd = Layer.provideMerge(Odd.layer, DependencyRegistry.layer)
+
+  it.effect("are operations like others: declared, told and read by their own", () =>
+    Effect.gen(function*() {
+      yield* times(2, fails.pipe(Odd.call({ operation: "__proto__" })))
+      const { operations } = yield* DependencyRegistry.state("odd")
+      assert.deepStrictEqual(Object.keys(operations).sort(), [...names].sort())
+      const states = new Map(Object.entries(operations).map(([name, one]) => [name, one.circuitBreaker?.state._tag]))
+      assert.deepStrictEqual([states.get("__proto__"), states.get("constructor")], ["Open", "Closed"])
+      const plain = yield* Effect.map(Odd, (self) => self.policy("valueOf"))
+      assert.strictEqual(yield* plain, yield* Effect.flatMap(Odd, (self) => self.policy()))
+    }).pipe(Effect.provide(odd)))
+
+  it.effect("are found in no record that does not have them: rehearsals and branches", () =>
+    Effect.gen(function*() {
+      const health = yield* Health.make({ rehearsed: {}, fallbacks: names.map((name) => ({ name })) })
+      const { fallbacks } = yield* health.report
+      assert.deepStrictEqual(fallbacks.map(({ lastRehearsed }) => lastRehearsed), names.map(() => undefined))
+      const branches = Object.fromEntries(
+        names.map((name) => [name, Fallback.branch(Effect.succeed(name), { criticality: "critical" })])
+      )
+      const all = yield* Fallback.all(branches)
+      assert.deepStrictEqual(Object.entries(all), names.map((name) => [name, name] as [string, typeof name]))
+    }).pipe(Effect.provide(DependencyRegistry.layer)))
+})
+
+describe("names in the environment", () => {
+  class Dashed extends Dependency.Service<Dashed>()("ledger-api") {}
+  class Dotted extends Dependency.Service<Dotted>()("ledger.api") {}
+
+  it.effect("two dependencies never read one variable unless they are told to", () =>
+    Effect.gen(function*() {
+      const built = (layer: Layer.Layer<any, any>) =>
+        Effect.map(
+          Effect.exit(Effect.scoped(Layer.build(layer))),
+          (exit) => Exit.isSuccess(exit) ? "built" : String(Cause.squash(exit.cause))
+        )
+      assert.strictEqual(yield* built(Dashed.layerConfig()), "built")
+      assert.match(yield* built(Dotted.layerConfig()), /prefix is "LEDGER_API", allowed is a prefix of its own/)
+      assert.strictEqual(yield* built(Dotted.layerConfig("LEDGER")), "built")
+      assert.strictEqual(yield* built(Dashed.layerConfig()), "built")
+    }).pipe(Effect.provide(DependencyRegistry.layer)))
 })

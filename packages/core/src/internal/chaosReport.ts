@@ -34,16 +34,16 @@ export interface Report {
 /** @internal */
 export const reportOf = (injector: Injector): Report => {
   const { byArrival, byKey, byRequestId } = injector.drawn
-  const dependencies: Record<string, DependencyReport> = {}
+  const dependencies = new Map<string, DependencyReport>()
   let heldBack = 0
   for (const [dependency, account] of [...injector.accounts].sort(([left], [right]) => left < right ? -1 : 1)) {
     heldBack += account.heldBack
-    dependencies[dependency] = { ...account, faults: { ...account.faults } }
+    dependencies.set(dependency, { ...account, faults: { ...account.faults } })
   }
   return {
     seed: injector.seed,
     faults: injector.rules.map(({ rule }) => Fault.describe(rule.fault)),
-    dependencies,
+    dependencies: Object.fromEntries(dependencies),
     drawn: { byRequestId, byKey, byArrival },
     replayable: byArrival === 0 && byKey === 0 && heldBack === 0,
     neverMet: [...injector.names].filter((name) => !injector.met.has(name)).sort()

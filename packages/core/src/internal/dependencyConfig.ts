@@ -201,6 +201,21 @@ export const claim = (prefix: string): void => {
   prefixes.add(prefix)
 }
 
+/** Which dependency reads below the prefix that its name gives: of two, the first. */
+const owners: Map<string, string> = globalValue(Symbol.for("@holdfast/core/Dependency/owners"), () => new Map())
+
+/**
+ * The dependency whose name gives this prefix: the given one, unless another was there before it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const ownerOfPrefix = (prefix: string, dependency: string): string => {
+  const owner = owners.get(prefix) ?? dependency
+  owners.set(prefix, owner)
+  return owner
+}
+
 /** Does the variable begin with a longer prefix that somebody else reads below? */
 const isClaimed = (path: string, prefix: string): boolean =>
   [...prefixes].some((other) => other.startsWith(`${prefix}_`) && path.startsWith(`${other}_`))
@@ -269,13 +284,17 @@ export const read = (
   Effect.gen(function*() {
     const reader = yield* Reader.make(prefix)
     const change = yield* readSlots(reader, "", settings.slots)
-    const operations: Record<string, unknown> = {}
+    const operations = new Map<string, unknown>()
     for (const [operation, own] of settings.operations) {
       const found = yield* readSlots(reader, `operations.${operation}.`, own)
       if (Object.keys(found).length > 0) {
-        operations[operation] = found
+        operations.set(operation, found)
       }
     }
     yield* strangers(reader, dependency, settings)
-    return { change: { ...change, operations } as Change, texts: reader.texts, findings: reader.findings }
+    return {
+      change: { ...change, operations: Object.fromEntries(operations) } as Change,
+      texts: reader.texts,
+      findings: reader.findings
+    }
   })

@@ -153,14 +153,19 @@ export const start = (dependency: string, initial: Settings): Effect.Effect<Runn
       policy: (operation) => Effect.sync(() => policyFor(operation)),
       state: Effect.gen(function*() {
         const present = settings
-        const operations: Record<string, PieceStates> = {}
+        const operations = new Map<string, PieceStates>()
         for (const [operation, pieces] of stack.operations) {
           const own = yield* piecesState(pieces, present.operations.get(operation) ?? {})
           if (Object.values(own).some((piece) => piece !== undefined)) {
-            operations[operation] = own
+            operations.set(operation, own)
           }
         }
-        return { dependency, criticality, ...(yield* piecesState(stack.base, present.slots)), operations }
+        return {
+          dependency,
+          criticality,
+          ...(yield* piecesState(stack.base, present.slots)),
+          operations: Object.fromEntries(operations)
+        }
       }),
       isolate: byHand((breaker) => breaker.isolate),
       disable: byHand((breaker) => breaker.disable),

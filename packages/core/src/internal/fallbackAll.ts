@@ -179,17 +179,20 @@ export const all = <const B extends Readonly<Record<string, Branch<any, any, any
   }
   check.done()
   return Effect.flatMap(exits(entries.map(([, one]) => one.effect)), (ended) => {
-    const results: Record<string, unknown> = {}
+    const results = new Map<string, unknown>()
     const fatal: Array<Exit.Failure<any, any>> = []
     const logs: Array<Effect.Effect<void>> = []
     entries.forEach(([name, { criticality, notice }], index) => {
       const exit = ended[index]!
       if (exit._tag === "Success") {
-        results[name] = criticality === "critical"
-          ? exit.value
-          : criticality === "optional"
-          ? Option.some(exit.value)
-          : fromPrimary(Option.some(exit.value))
+        results.set(
+          name,
+          criticality === "critical"
+            ? exit.value
+            : criticality === "optional"
+            ? Option.some(exit.value)
+            : fromPrimary(Option.some(exit.value))
+        )
       } else if (criticality === "critical") {
         fatal.push(exit)
       } else {
@@ -197,17 +200,20 @@ export const all = <const B extends Readonly<Record<string, Branch<any, any, any
         if (log !== undefined) {
           logs.push(log)
         }
-        results[name] = criticality === "optional" ? Option.none() : {
-          value: Option.none(),
-          source: "absent",
-          age: undefined,
-          degraded: true,
-          notice: notice ?? `${name} is not available at the moment`
-        }
+        results.set(
+          name,
+          criticality === "optional" ? Option.none() : {
+            value: Option.none(),
+            source: "absent",
+            age: undefined,
+            degraded: true,
+            notice: notice ?? `${name} is not available at the moment`
+          }
+        )
       }
     })
     const end: Exit.Exit<any, any> = fatal.length === 0
-      ? Exit.succeed(results)
+      ? Exit.succeed(Object.fromEntries(results))
       : Exit.failCause(fatal.map((exit) => exit.cause).reduce((first, other) => Cause.parallel(first, other)))
     return Effect.zipRight(Effect.all(logs, { discard: true }), end)
   })

@@ -17,6 +17,7 @@ import { announce } from "./announce.js"
 import { type Engine, engineOf, nowOf } from "./fallbackEngine.js"
 import type { Described } from "./fallbackModel.js"
 import { failedOf, limitName, type TierRun } from "./fallbackTier.js"
+import { ownValue } from "./records.js"
 import { type AnyEffect, currentFiber } from "./runtime.js"
 
 /**
@@ -101,7 +102,7 @@ const madeUp = (engine: Engine): ReadonlyArray<unknown> => {
       tier.when.forEach((name) => names.add(name))
     }
   }
-  return [...names].map((name) => byClass[name]?.() ?? { _tag: name, message: `a rehearsed ${name}` })
+  return [...names].map((name) => ownValue(byClass, name)?.() ?? { _tag: name, message: `a rehearsed ${name}` })
 }
 
 const run = (tier: TierRun, failed: any): AnyEffect => {
