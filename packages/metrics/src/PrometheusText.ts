@@ -23,7 +23,8 @@ export interface Options {
    *
    * Names and labels of the program's own are made to fit: what Prometheus does not allow in them becomes `_`, and a counter that only
    * grows ends in `_total`. A counter that may also fall is a gauge, a frequency is a counter with the label `key`. A metric whose name
-   * is taken by one of another type, or by a part of a histogram or a summary, is left out, and a comment says so.
+   * is taken by one of another type, by another metric that only reads alike, or by a part of a histogram or a summary, is left out, and a
+   * comment says so. Of two labels that only read alike, the second has a number behind its name.
    */
   readonly include?: "holdfast" | "all" | undefined
 }

@@ -15,6 +15,7 @@ import * as Schedule from "effect/Schedule"
 import { announce } from "./internal/announced.js"
 import { readOption } from "./internal/options.js"
 import { type Series, seriesOf } from "./internal/series.js"
+import { serviceKey, serviceLabel } from "./internal/services.js"
 import { families, type Family } from "./MetricFamilies.js"
 
 /**
@@ -78,8 +79,8 @@ const piecesOf = (service: string, pieces: PieceStates): ReadonlyArray<Reading> 
 }
 
 /**
- * What the dependencies of the registry hold now. An operation with pieces of its own is a service of its own, `payments.charge`. An open
- * breaker that is due reads as open until a call probes it.
+ * What the dependencies of the registry hold now. An operation with pieces of its own is a service of its own, `payments.charge`, or where
+ * a dependency has that name, `payments.charge ["payments","charge"]`. An open breaker that is due reads as open until a call probes it.
  *
  * @example
  * import * as Dependency from "@holdfast/core/Dependency"
@@ -99,11 +100,18 @@ const piecesOf = (service: string, pieces: PieceStates): ReadonlyArray<Reading> 
  */
 export const read: Effect.Effect<ReadonlyArray<Reading>> = Effect.map(
   DependencyRegistry.states,
-  (states) =>
-    states.flatMap(({ dependency, operations, ...pieces }) => [
-      ...piecesOf(dependency, pieces),
-      ...Object.entries(operations).flatMap(([operation, own]) => piecesOf(`${dependency}.${operation}`, own))
+  (states) => {
+    // Dependencies first: of two that read alike, the dependency keeps its name.
+    const ofDependencies = states.map(({ dependency, ...pieces }) =>
+      piecesOf(serviceLabel(serviceKey(dependency)), pieces)
+    )
+    return states.flatMap(({ dependency, operations }, place) => [
+      ...ofDependencies[place]!,
+      ...Object.entries(operations).flatMap(([operation, own]) =>
+        piecesOf(serviceLabel(serviceKey(dependency, operation)), own)
+      )
     ])
+  }
 )
 
 /** What was written to a series last, which a counter needs to know. Counters are those of the process. */

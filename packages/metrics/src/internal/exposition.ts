@@ -8,6 +8,7 @@ import type * as MetricLabel from "effect/MetricLabel"
 import type * as MetricPair from "effect/MetricPair"
 import * as MetricState from "effect/MetricState"
 import * as Option from "effect/Option"
+import { wellFormed } from "./services.js"
 
 type Type = "counter" | "gauge" | "histogram" | "summary" | "untyped"
 
@@ -31,6 +32,12 @@ interface Block {
   readonly help: string
   /** By their labels, so that no series can be there twice. */
   readonly series: Map<string, Series>
+  /** What the metric is called in the program: another one that only reads alike here is not this one. */
+  readonly source: string
+  /** Which label of the program has a name here. */
+  readonly labels: Map<string, string>
+  /** It is one of `MetricFamilies`. */
+  readonly own: boolean
 }
 
 const escapeHelp = (text: string): string => text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n")
@@ -48,12 +55,22 @@ const show = (value: number): string => value === Infinity ? "+Inf" : value === 
 const labelText = (labels: ReadonlyArray<Label>): string =>
   labels.length === 0 ? "" : `{${labels.map(([name, value]) => `${name}="${escapeValue(value)}"`).join(",")}}`
 
-/** Of labels with one name the last counts. */
-const fitLabels = (tags: ReadonlyArray<MetricLabel.MetricLabel>, reserved?: string): Array<Label> => {
+/** The name of a label, of which no other label of the family has it. */
+const labelName = ({ labels }: Block, key: string, reserved: string | undefined): string => {
+  const fitted = fitLabel(key)
+  let name = fitted === reserved ? `label_${fitted}` : fitted
+  for (let count = 2; (labels.get(name) ?? key) !== key; count++) {
+    name = `${fitted}_${count}`
+  }
+  labels.set(name, key)
+  return name
+}
+
+/** Of labels with one name the last counts. Values of families of ours are made to fit already. */
+const fitLabels = (block: Block, tags: ReadonlyArray<MetricLabel.MetricLabel>, reserved?: string): Array<Label> => {
   const labels = new Map<string, string>()
   for (const { key, value } of tags) {
-    const name = fitLabel(key)
-    labels.set(name === reserved ? `label_${name}` : name, value)
+    labels.set(labelName(block, key, reserved), block.own ? value : wellFormed(value))
   }
   return [...labels]
 }
@@ -137,9 +154,13 @@ export class Exposition {
   private readonly taken = new Map<string, Block>()
   private readonly leftOut = new Set<string>()
 
-  /** Begins a family; it is told of even if no series comes. */
-  family(name: string, type: Type, help: string): Block {
-    const block: Block = { name, type, help, series: new Map() }
+  /** Begins a family of ours; it is told of even if no series comes. */
+  family(name: string, type: Type, help: string): void {
+    this.begin(name, type, help, name, true)
+  }
+
+  private begin(name: string, type: Type, help: string, source: string, own: boolean): Block {
+    const block: Block = { name, type, help, series: new Map(), source, labels: new Map(), own }
     this.blocks.set(name, block)
     lineNames(name, type).forEach((line) => this.taken.set(line, block))
     return block
@@ -162,24 +183,38 @@ export class Exposition {
       return
     }
     const block = known ??
-      this.family(name, type, Option.getOrElse(key.description, () => `The metric ${key.name}, without a description.`))
+      this.begin(
+        name,
+        type,
+        Option.getOrElse(key.description, () => `The metric ${key.name}, without a description.`),
+        key.name,
+        false
+      )
     if (block.type !== type && block.type !== "untyped") {
       this.leftOut.add(`The ${type} ${key.name} is left out: ${name} is a ${block.type}.`)
       return
     }
+    if (block.source !== key.name) {
+      this.leftOut.add(`The ${type} ${key.name} is left out: ${name} is the name of ${block.source}.`)
+      return
+    }
     if (MetricState.isFrequencyState(state)) {
-      const labels = fitLabels(key.tags, "key")
+      const labels = fitLabels(block, key.tags, "key")
       for (const [word, count] of state.occurrences) {
-        this.add(block, [...labels, ["key", word]], count)
+        this.add(block, [...labels, ["key", wellFormed(word)]], count)
       }
     } else if (type === "histogram" || type === "summary") {
-      this.add(block, fitLabels(key.tags, partLabel[type]), distributionOf(state as MetricState.MetricState.Histogram))
+      this.add(
+        block,
+        fitLabels(block, key.tags, partLabel[type]),
+        distributionOf(state as MetricState.MetricState.Histogram)
+      )
     } else {
       // A `bigint` beyond 2^53 loses its last digits here, as it does in Prometheus.
       const value = MetricState.isGaugeState(state)
         ? state.value
         : (state as MetricState.MetricState.Counter<number>).count
-      this.add(block, fitLabels(key.tags), Number(value))
+      this.add(block, fitLabels(block, key.tags), Number(value))
     }
   }
 

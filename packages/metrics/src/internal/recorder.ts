@@ -6,8 +6,9 @@ import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import type * as Outcome from "@holdfast/core/Outcome"
 import type * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import type * as Duration from "effect/Duration"
-import { families, type Family } from "../MetricFamilies.js"
+import { families, type Family, other } from "../MetricFamilies.js"
 import { type Bound, type Series, seriesOf, Vocabulary } from "./series.js"
+import { namesOf, serviceKey, serviceLabel } from "./services.js"
 
 /**
  * Under these names a service limits what comes in to itself. A request passes several such guards, so their calls are neither requests
@@ -96,14 +97,13 @@ class Service {
   private readonly bound: Bound
   private lastFallback: number | undefined = undefined
 
-  constructor(service: string, bound: Bound) {
+  constructor(service: string, key: string | undefined, bound: Bound) {
     this.service = service
     this.bound = bound
-    this.endpoints = new Vocabulary(
-      bound,
-      (endpoint) => new Endpoint(service, endpoint, bound),
-      (endpoint) => endpoint !== undefined && DependencyRegistry.isDeclared(service, endpoint)
-    )
+    this.endpoints = new Vocabulary(bound, (endpoint) => new Endpoint(service, endpoint, bound), {
+      isDeclared: (endpoint) =>
+        key !== undefined && endpoint !== undefined && DependencyRegistry.isDeclared(namesOf(key)[0], endpoint)
+    })
     this.retriesPerCall = seriesOf(families.retriesPerCall, service)
     this.trips = seriesOf(families.circuitTrips, service)
     this.bulkheadRejected = seriesOf(families.bulkheadRejected, service)
@@ -151,28 +151,26 @@ interface Place {
 }
 
 /**
- * The name under which a piece of a dependency is known: `payments` for `payments.circuitBreaker`, `payments.charge` for a breaker that an
- * operation has for itself; a piece with a name of its own has that of its dependency.
- *
- * @internal
+ * The service that a piece is of: `payments` for `payments.circuitBreaker`, the operation `charge` of it for `payments.charge.circuitBreaker`,
+ * which an operation has for itself; a piece with a name of its own is of its dependency.
  */
-export const serviceOf = (dependency: string, piece: string): string =>
-  piece.startsWith(`${dependency}.`) ? piece.slice(0, piece.lastIndexOf(".")) : dependency
+const serviceOf = (dependency: string, piece: string): string => {
+  const from = dependency.length + 1
+  const to = piece.lastIndexOf(".")
+  return serviceKey(dependency, piece.startsWith(`${dependency}.`) && to > from ? piece.slice(from, to) : undefined)
+}
+
+/** A name that is remembered, told apart from the words that stand for what is not. */
+const remember = (name: string): string => `=${name}`
+const isRemembered = (word: string): boolean => word.startsWith("=")
 
 /** Under which name a call is counted: the policies that a keyed policy keeps are one service. */
 const nameOf = (call: Call.Call | undefined): string | undefined => call?.keyed ?? call?.dependency
 
-/** An operation that has pieces of its own is a service of its own, `payments.charge`. */
-const isDeclared = (service: string | undefined): boolean => {
-  if (DependencyRegistry.isDeclared(service)) {
-    return true
-  }
-  for (let dot = service?.indexOf(".") ?? -1; dot > 0; dot = service!.indexOf(".", dot + 1)) {
-    if (DependencyRegistry.isDeclared(service!.slice(0, dot), service!.slice(dot + 1))) {
-      return true
-    }
-  }
-  return false
+/** Is a service one that the program declares, a dependency or an operation of one? */
+const isDeclared = (key: string | undefined): boolean => {
+  const [dependency, operation] = key === undefined ? [] : namesOf(key)
+  return DependencyRegistry.isDeclared(dependency, operation)
 }
 
 /**
@@ -202,11 +200,20 @@ export class Recorder {
         return 4 * most()
       }
     }
-    this.services = new Vocabulary(bound, (service) => new Service(service, bound), isDeclared)
+    this.services = new Vocabulary(bound, (label, key) => new Service(label, key, bound), {
+      isDeclared,
+      labelOf: serviceLabel
+    })
+    const service = (dependency: string, piece: string): Service =>
+      dependency === other || piece === other
+        ? this.services.others
+        : !isRemembered(dependency)
+        ? this.services.of(undefined)
+        : this.services.of(serviceOf(dependency.slice(1), piece.slice(1)))
     this.pieces = new Vocabulary(
       remembered,
-      (dependency) => new Vocabulary(remembered, (piece) => this.services.of(serviceOf(dependency, piece))),
-      isDeclared
+      (dependency) => new Vocabulary(remembered, (piece) => service(dependency, piece), { labelOf: remember }),
+      { isDeclared: (dependency) => DependencyRegistry.isDeclared(dependency), labelOf: remember }
     )
   }
 
@@ -288,18 +295,18 @@ export class Recorder {
         return this.pieceOf(event.call, event.limiter)
           .count(families.limiterDecisions, event.dryRun === true ? "would_refuse" : "refused")
       case "FallbackServed": {
-        const service = this.services.of(nameOf(event.call) ?? event.fallback)
+        const service = this.service(nameOf(event.call) ?? event.fallback)
         service.count(families.fallbackInvocations, event.kind)
         return service.fellBack(event.at)
       }
       case "FallbackFailed":
-        return this.services.of(nameOf(event.call) ?? event.fallback).count(families.fallbackFailures, event.kind)
+        return this.service(nameOf(event.call) ?? event.fallback).count(families.fallbackFailures, event.kind)
       case "ChaosInjected":
         return this.about(event.call).count(families.chaosInjections, event.fault)
       case "UnclassifiedFailure":
         return this.about(event.call).count(families.unclassified, event.tag)
       case "PolicyFault":
-        return this.services.of(nameOf(event.call)).count(families.policyFaults, "policy")
+        return this.service(nameOf(event.call)).count(families.policyFaults, "policy")
       case "FinalizerDied":
         return this.about(event.call).count(families.policyFaults, "finalizer")
       // A retry is counted when it has ended, who waits for a place is read at the registry, and a rehearsal is no call.
@@ -310,8 +317,12 @@ export class Recorder {
     }
   }
 
+  private service(dependency: string | undefined): Service {
+    return this.services.of(dependency === undefined ? undefined : serviceKey(dependency))
+  }
+
   private about(call: Call.Call): Service {
-    return this.services.of(nameOf(call))
+    return this.service(nameOf(call))
   }
 
   /** Where the ends of a call are counted, and of its attempts before; `undefined` for a guard of the server's. */
@@ -322,7 +333,7 @@ export class Recorder {
       if (own.has(name)) {
         return undefined
       }
-      const service = this.services.of(name)
+      const service = this.service(name)
       this.lastName = name
       this.lastOperation = operation
       this.lastPlace = { service, endpoint: service.endpoints.of(operation) }
@@ -331,7 +342,7 @@ export class Recorder {
   }
 
   private pieceOf(call: Call.Call, piece: string): Service {
-    return call.keyed === undefined ? this.piece(call.dependency, piece) : this.services.of(call.keyed)
+    return call.keyed === undefined ? this.piece(call.dependency, piece) : this.service(call.keyed)
   }
 
   private piece(dependency: string | undefined, piece: string): Service {

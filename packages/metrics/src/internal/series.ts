@@ -7,6 +7,7 @@ import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
 import * as MetricLabel from "effect/MetricLabel"
 import { type Family, other, unnamed } from "../MetricFamilies.js"
+import { labelValue } from "./services.js"
 
 /** @internal */
 export interface Series {
@@ -71,11 +72,8 @@ export interface Bound {
 /** A longer name is no name but data. In UTF-16 units. */
 const longest = 200
 
-/** Half of a surrogate pair is written as the same replacement character, whichever it was. */
-const halfPair = /[\ud800-\udfff]/u
-
-/** May a value stand on a page as it is? Cut or replaced it could equal another one. */
-const isFit = (value: string): boolean => value.length <= longest && !halfPair.test(value)
+/** Is it a name, and one that UTF-8 can hold? Cut or replaced it could equal another one. */
+const isFit = (value: string): boolean => value.length <= longest && !/\p{Surrogate}/u.test(value)
 
 /**
  * The values of a label, at most so many: all that come later share one entry, `other`, as do those that are too long. What the program
@@ -86,30 +84,40 @@ const isFit = (value: string): boolean => value.length <= longest && !halfPair.t
 export class Vocabulary<A> {
   private readonly known = new Map<string | undefined, A>()
   private readonly bound: Bound
-  private readonly make: (value: string) => A
+  private readonly make: (label: string, value: string | undefined) => A
   private readonly isDeclared: (value: string | undefined) => boolean
+  private readonly labelOf: (value: string) => string
   private overflow: A | undefined = undefined
 
   constructor(
     bound: Bound,
-    make: (value: string) => A,
-    isDeclared: (value: string | undefined) => boolean = () => false
+    make: (label: string, value: string | undefined) => A,
+    { isDeclared = () => false, labelOf = labelValue }: {
+      readonly isDeclared?: (value: string | undefined) => boolean
+      readonly labelOf?: (value: string) => string
+    } = {}
   ) {
     this.bound = bound
     this.make = make
     this.isDeclared = isDeclared
+    this.labelOf = labelOf
   }
 
   of(value: string | undefined): A {
     return this.known.get(value) ?? this.first(value)
   }
 
+  /** What those that come too late share. */
+  get others(): A {
+    return this.overflow ??= this.make(other, undefined)
+  }
+
   private first(value: string | undefined): A {
     const fits = this.known.size < this.bound.most && (value === undefined || isFit(value))
-    if (value === other || (!fits && !this.isDeclared(value))) {
-      return this.overflow ??= this.make(other)
+    if (!fits && !this.isDeclared(value)) {
+      return this.others
     }
-    const made = this.make(value === undefined || value === "" ? unnamed : value)
+    const made = this.make(value === undefined || value === "" ? unnamed : this.labelOf(value), value)
     this.known.set(value, made)
     return made
   }

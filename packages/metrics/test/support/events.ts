@@ -3,7 +3,10 @@ import * as Outcome from "@holdfast/core/Outcome"
 import type * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Duration from "effect/Duration"
 
-export const callOf = (dependency: string | undefined, operation?: string): ResilienceEvent.AttemptEnded["call"] => ({
+export const callOf = (
+  dependency: string | undefined,
+  operation?: string | undefined
+): ResilienceEvent.AttemptEnded["call"] => ({
   dependency,
   operation,
   requestId: undefined,
@@ -17,7 +20,7 @@ export const callOf = (dependency: string | undefined, operation?: string): Resi
 
 export const ended = (
   dependency: string | undefined,
-  operation: string,
+  operation: string | undefined,
   status?: string
 ): ResilienceEvent.AttemptEnded => ({
   _tag: "AttemptEnded",
