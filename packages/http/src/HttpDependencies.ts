@@ -102,20 +102,31 @@ const given = <E, R>(breakers: Breakers | Effect.Effect<Breakers, E, R>): Effect
       )
   )
 
-/** Breakers that are switched on, those that operations have for themselves as `payments.charge`. */
-const registered: Effect.Effect<States> = Effect.map(
-  DependencyRegistry.states,
-  (states) =>
-    Object.fromEntries(states.flatMap(({ circuitBreaker, dependency, operations }) =>
-      [
-        { name: dependency, breaker: circuitBreaker },
-        ...Object.entries(operations).map(([operation, own]) => ({
-          name: `${dependency}.${operation}`,
-          breaker: own.circuitBreaker
-        }))
-      ].flatMap(({ breaker, name }) => breaker?.on === true ? [[name, names[breaker.state._tag]] as const] : [])
-    ))
-)
+/**
+ * Breakers that are switched on, those that operations have for themselves as `payments.charge`. Where a dependency or another operation
+ * reads like that too, the names of the operation stand behind it.
+ */
+const registered: Effect.Effect<States> = Effect.map(DependencyRegistry.states, (states) => {
+  const page = new Map(states.map(({ circuitBreaker, dependency }) => [dependency, circuitBreaker] as const))
+  const owned = states.flatMap(({ dependency, operations }) =>
+    Object.entries(operations).map(([operation, { circuitBreaker }]) => ({
+      name: `${dependency}.${operation}`,
+      both: JSON.stringify([dependency, operation]),
+      circuitBreaker
+    }))
+  )
+  for (const { both, circuitBreaker, name } of owned) {
+    const isAmbiguous = page.has(name) || owned.some((other) => other.name === name && other.both !== both)
+    let told = isAmbiguous ? `${name} ${both}` : name
+    while (page.has(told)) {
+      told += "'"
+    }
+    page.set(told, circuitBreaker)
+  }
+  return Object.fromEntries(
+    [...page].flatMap(([name, breaker]) => breaker?.on === true ? [[name, names[breaker.state._tag]] as const] : [])
+  )
+})
 
 /** The last instant that a `Date` can hold. */
 const lastInstant = 8.64e15

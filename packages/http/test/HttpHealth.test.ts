@@ -145,6 +145,27 @@ describe("HttpDependencies", () => {
       assert.deepStrictEqual(yield* page, {})
     }).pipe(Effect.provide(DependencyRegistry.layer)))
 
+  it.effect("an operation that reads like a dependency, or like another operation, hides no breaker", () =>
+    Effect.gen(function*() {
+      const own = { circuitBreaker: {} } as const
+      class Payment extends Dependency.Service<Payment>()("payment", {
+        operations: { charge: own, "v2.charge": own }
+      }) {}
+      class Charge extends Dependency.Service<Charge>()("payment.charge") {}
+      class Second extends Dependency.Service<Second>()("payment.v2", { operations: { charge: own } }) {}
+      yield* Effect.gen(function*() {
+        yield* DependencyRegistry.isolate("payment")
+        assert.deepStrictEqual(yield* Effect.flatMap(HttpDependencies.make(), json), {
+          payment: "isolated",
+          "payment.charge": "closed",
+          "payment.v2": "closed",
+          "payment.charge [\"payment\",\"charge\"]": "isolated",
+          "payment.v2.charge [\"payment\",\"v2.charge\"]": "isolated",
+          "payment.v2.charge [\"payment.v2\",\"charge\"]": "closed"
+        })
+      }).pipe(Effect.provide(Layer.mergeAll(Payment.layer, Charge.layer, Second.layer)))
+    }).pipe(Effect.provide(DependencyRegistry.layer)))
+
   it.effect("leaves out a name that has no breaker", () =>
     Effect.gen(function*() {
       const payment = yield* CircuitBreaker.make({ name: "payment" })
