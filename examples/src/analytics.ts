@@ -4,31 +4,22 @@
  *
  *     node --import tsx examples/src/analytics.ts
  *
+ * The client and its buffer: analytics/tracker.ts
+ *
  * It prints, for each part of the story, how many pages were answered, the slowest of them, and what became of their events; and at last
  * what the collector has. Every event is accounted for: collected, or counted as dropped. One may have been sent twice, when its answer
  * was lost or late; it carries an id, and counts once.
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpRouter from "@effect/platform/HttpRouter"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Backoff from "@holdfast/core/Backoff"
-import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
-import * as Deadline from "@holdfast/core/Deadline"
-import * as Fallback from "@holdfast/core/Fallback"
-import * as Policy from "@holdfast/core/Policy"
-import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { type Event, makeTracker } from "./analytics/tracker.js"
 import { count, table } from "./drawing.js"
 import { serve } from "./loopback.js"
 import { type Reaction, upstream } from "./upstream.js"
-
-interface Event {
-  readonly id: string
-  readonly page: string
-}
 
 /** Counts by id: an event that was sent twice is one event all the same. */
 const startCollector = Effect.gen(function*() {
@@ -44,52 +35,6 @@ const startCollector = Effect.gen(function*() {
   })
   return { url, collector }
 })
-
-/** Sends events, now or later; `track` returns at once, and never fails. */
-const makeTracker = (url: string) =>
-  Effect.gen(function*() {
-    const scope = yield* Effect.scope
-    // Five places: a collector that hangs holds on to no more than that. No retry: later is what the buffer is for. The times are short
-    // for the sake of the story; in earnest the circuit stays open for half a minute.
-    const policy = yield* Policy.standard("analytics", {
-      totalTimeout: false,
-      attemptTimeout: "1 second",
-      retry: false,
-      bulkhead: { maxConcurrent: 5 },
-      circuitBreaker: { tripPolicy: CircuitBreaker.lowTraffic, openDuration: "300 millis" }
-    })
-    const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient).pipe(
-      HttpResilience.withPolicy(policy, { facts: () => ({ repeatable: true, criticality: "optional" }) })
-    )
-    const send = (event: Event) =>
-      HttpClientRequest.post(url).pipe(HttpClientRequest.bodyUnsafeJson(event), client.execute)
-
-    const counted = { dropped: 0 }
-    const buffer = yield* Fallback.DeferralQueue.make({
-      name: "analytics buffer",
-      capacity: 100,
-      settle: send,
-      // While the circuit is open an event waits as long as the circuit says, if that is longer.
-      schedule: Backoff.constant("100 millis"),
-      id: (event: Event) => event.id,
-      drainFor: "2 seconds"
-    })
-    // The buffer refuses what it has no room for. So the newest is dropped: those in it came first, and have waited.
-    const later = Fallback.make({
-      name: "analytics",
-      dependency: "analytics",
-      tiers: [
-        Fallback.defer(buffer),
-        Fallback.tier({ name: "dropped", kind: "disable", run: () => Effect.sync(() => counted.dropped++) })
-      ]
-    })
-
-    // Detached: the deadline of the page is not that of its event.
-    const track = (event: Event) =>
-      send(event).pipe(later.with(event), Effect.ignore, Deadline.detached, Effect.forkIn(scope), Effect.asVoid)
-
-    return { track, buffer, counted }
-  })
 
 const program = Effect.gen(function*() {
   const { collector, url: collectorUrl } = yield* startCollector

@@ -6,62 +6,20 @@
  *
  *     fallback > total timeout > bulkhead > circuit breaker > retry > attempt timeout > request
  *
+ * The dependency, its client and its fallback: complete-stack/quotes.ts
+ *
  *     node --import tsx examples/src/completeStack.ts
  */
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
-import * as Backoff from "@holdfast/core/Backoff"
-import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
-import * as Dependency from "@holdfast/core/Dependency"
-import * as Fallback from "@holdfast/core/Fallback"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
-import * as HttpResilience from "@holdfast/http/HttpResilience"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as Schema from "effect/Schema"
+import { makeQuotes, Shipping } from "./complete-stack/quotes.js"
 import { serve } from "./loopback.js"
-
-// -- the dependency, declared once -------------------------------------------
-
-class Shipping extends Dependency.Service<Shipping>()("shipping", {
-  totalTimeout: "5 seconds",
-  bulkhead: { maxConcurrent: 6 },
-  circuitBreaker: { tripPolicy: CircuitBreaker.consecutive(5), openDuration: "1 second" },
-  retry: { maxRetries: 1, schedule: Backoff.exponential("100 millis") },
-  attemptTimeout: "1 second",
-  lint: { sla: "6 seconds" } // checked against the numbers above when the layer is built
-}) {}
-
-const Quote = Schema.Struct({ dollars: Schema.Number })
-
-/** Quotes for a country: a client under the policy, and the answers for when it has none. */
-const makeQuotes = (url: string) =>
-  Effect.gen(function*() {
-    const client = (yield* HttpClient.HttpClient).pipe(
-      HttpClient.filterStatusOk,
-      HttpResilience.withDependency(Shipping)
-    )
-    const lastGood = yield* Fallback.cached({
-      name: "last quote",
-      key: (country: string) => country,
-      capacity: 1_000,
-      serveFor: "1 hour"
-    })
-    const fallback = Fallback.make({
-      name: "shipping",
-      tiers: [lastGood.tier, Fallback.value({ dollars: 25 }, { name: "flat rate" })]
-    })
-    return (country: string) =>
-      client.get(`${url}/${country}`).pipe(
-        Effect.flatMap(HttpClientResponse.schemaBodyJson(Quote)),
-        Effect.scoped,
-        Fallback.withSource(fallback).with(country)
-      )
-  })
 
 // -- everything that happens, told to a listener ------------------------------
 
@@ -91,7 +49,10 @@ const tally = (words: ReadonlyArray<string>) =>
 
 const day = Effect.gen(function*() {
   let mood: "well" | "one hiccup" | "busy" | "hung" = "well"
-  const url = yield* serve(Effect.suspend(() => {
+  const url = yield* serve(Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+    if (request.url === "/atlantis") {
+      return Effect.succeed(HttpServerResponse.empty({ status: 404 }))
+    }
     const now = mood
     mood = now === "one hiccup" ? "well" : now
     return now === "one hiccup"
@@ -106,16 +67,21 @@ const day = Effect.gen(function*() {
   const act = (what: string, customers: number, country = "norway") =>
     Effect.gen(function*() {
       fired.length = 0
-      const answers = yield* Effect.forEach(Array.from({ length: customers }), () => quotes(country), {
+      const quote = quotes(country).pipe(
+        Effect.map(({ source, value }) => `x $${value.dollars} from ${source}`),
+        Effect.catchTag("ResponseError", ({ response }) => Effect.succeed(`x ${response.status}, which is an answer`))
+      )
+      const answers = yield* Effect.forEach(Array.from({ length: customers }), () => quote, {
         concurrency: "unbounded"
       })
-      const sources = tally(answers.map(({ source, value }) => `x $${value.dollars} from ${source}`))
+      const sources = tally(answers)
       console.log(`${what.padEnd(34)} ${sources}\n${"".padEnd(34)} ${tally(fired)}\n`)
     })
 
   yield* act("the server is well", 1)
   mood = "one hiccup"
   yield* act("one answer is a 503", 1)
+  yield* act("a country that there is not", 1, "atlantis")
   mood = "busy"
   yield* act("8 customers at once", 8)
   mood = "hung"
@@ -143,6 +109,9 @@ the server is well                 1 x $12 from primary
 
 one answer is a 503                1 x $12 from primary
                                    1 retry
+
+a country that there is not        1 x 404, which is an answer
+                                   -
 
 8 customers at once                6 x $12 from primary, 2 x $12 from last quote
                                    2 bulkhead full

@@ -111,10 +111,11 @@ describe("the pages measured on sockets", () => {
       assert.deepStrictEqual(acts(output).map(([who]) => who), acts(promised(page)).map(([who]) => who))
       const fired = acts(output).map(([, events]) => events!)
       assert.include(fired[1], "retry")
-      assert.include(fired[2], "bulkhead full")
-      assert.match(fired[3]!, /timeout.*CIRCUIT OPENS/)
-      assert.include(fired[4], "circuit open")
-      assert.include(fired[6], "CIRCUIT CLOSES")
+      assert.include(acts(output)[2]!.join("\n"), "404, which is an answer\n-")
+      assert.include(fired[3], "bulkhead full")
+      assert.match(fired[4]!, /timeout.*CIRCUIT OPENS/)
+      assert.include(fired[5], "circuit open")
+      assert.include(fired[7], "CIRCUIT CLOSES")
     },
     240_000
   )
