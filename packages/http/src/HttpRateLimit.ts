@@ -41,9 +41,9 @@ export interface Options extends RateLimiter.Rate {
   /** Names the limit in the structured fields, events, metrics and logs. Printable ASCII. Default `default`. */
   readonly name?: string | undefined
   /**
-   * Whose rate a request uses. Default, and where it says `undefined`: the client's address as `address:192.0.2.7`, of IPv6 its /64
-   * network. It is kept in memory and shown in logs and events: not a secret, or hide it with `showKey`. A key of more than 256 UTF-16
-   * units, and one that begins with `address:` or `sha256:`, is kept as `sha256:` and the SHA-256 of its UTF-16 units in base64url.
+   * Whose rate a request uses. Default, and where it says `undefined`: the client's address, of IPv6 its /64 network. It is kept in
+   * memory and shown in logs and events: not a secret, or hide it with `showKey`. One of more than 256 UTF-16 units, or that begins with
+   * `sha256:`, is kept as `sha256:` and its SHA-256; one of your own that reads like an address or begins with `own:`, with `own:` before it.
    */
   readonly key?: ((request: Request) => string | undefined) | undefined
   /** For the default key: how many proxies of yours stand before the server, as in `ClientAddress`. Default 0. */
@@ -302,14 +302,14 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
     let limited = 0
     let since = 0
     let warnedAt = -Infinity
-    const note = (use: Use, key: string, now: number): Effect.Effect<void> => {
-      sketch.add(key)
+    const note = (use: Use, now: number): Effect.Effect<void> => {
+      sketch.add(use.key)
       const first = limited++ === 0
       if (first) {
         since = now
       }
       const each = Effect.logDebug("A request was rate limited").pipe(
-        Effect.annotateLogs({ limit: use.tier ?? read.name, key: show(key), operation: use.operation ?? "" })
+        Effect.annotateLogs({ limit: use.tier ?? read.name, key: show(use.key), operation: use.operation ?? "" })
       )
       // A clock that was set back must not silence the log.
       if (now >= warnedAt && now - warnedAt < read.logEveryMillis) {
@@ -327,19 +327,17 @@ export const make = (options: Options): Effect.Effect<HttpRateLimit> =>
       return Effect.zipRight(each, Effect.annotateLogs(Effect.logWarning("Requests were rate limited"), told))
     }
 
-    /** Of a key as it is counted. */
     const taken = (use: Use): Effect.Effect<Decision> => {
       const limit = (use.tier === undefined ? undefined : tiers.get(use.tier)) ?? standard
-      const { key } = use
-      const turn = limit.limiter.with({ key, cost: use.cost, operation: use.operation })(Effect.void)
+      const turn = limit.limiter.with({ key: use.key, cost: use.cost, operation: use.operation })(Effect.void)
       return Clock.clockWith((clock) =>
         Effect.matchEffect(turn, {
           onFailure: (error) =>
             Effect.zipRight(
-              Effect.suspend(() => note(use, key, clock.unsafeCurrentTimeMillis())),
-              decide(limit, error, key, clock)
+              Effect.suspend(() => note(use, clock.unsafeCurrentTimeMillis())),
+              decide(limit, error, use.key, clock)
             ),
-          onSuccess: () => decide(limit, undefined, key, clock)
+          onSuccess: () => decide(limit, undefined, use.key, clock)
         })
       )
     }

@@ -4,11 +4,13 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import { assert, describe, it } from "@effect/vitest"
+import * as ClientAddress from "@holdfast/http/ClientAddress"
 import * as HttpRateLimit from "@holdfast/http/HttpRateLimit"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as Crypto from "node:crypto"
 import { ownKey, shownKey } from "../src/internal/rateLimitKeys.js"
 
@@ -50,7 +52,7 @@ describe("keys of a rate limit", () => {
       })
       yield* HttpServer.serveEffect(limit.middleware(hello))
       const from = { "x-forwarded-for": "192.0.2.1" }
-      const tenants = ["192.0.2.1", "address:192.0.2.1", "unknown", hashOf("address:192.0.2.1")]
+      const tenants = ["192.0.2.1", "own:192.0.2.1", "own:own:192.0.2.1", "unknown", hashOf("192.0.2.1")]
       assert.strictEqual(yield* status(from), 200)
       for (const tenant of tenants) {
         assert.strictEqual(yield* status({ ...from, "x-tenant": tenant }), 200, tenant)
@@ -64,34 +66,45 @@ describe("keys of a rate limit", () => {
       const kept = (yield* limit.mostLimited).map(({ key }) => key).sort()
       assert.deepStrictEqual(
         kept,
-        ["192.0.2.1", "address:192.0.2.1", hashOf("address:192.0.2.1"), hashOf(tenants[3]!), "unknown"].sort()
+        ["192.0.2.1", ...tenants.slice(0, 4).map((tenant) => `own:${tenant}`), hashOf(tenants[4]!)].sort()
       )
     }).pipe(Effect.provide(NodeHttpServer.layerTest), quiet))
 
   it("up to 256 UTF-16 units a key is kept as it is, a longer one or one with a marker as its hash", () => {
-    for (const key of ["", "a", "x".repeat(256), "日本".repeat(128), "\ud800", "Address:1", "sha256"]) {
+    for (const key of ["", "a", "x".repeat(256), "日本".repeat(128), "\ud800", "Own:1", "sha256", "42", "10.0.0"]) {
       assert.strictEqual(ownKey(key), key)
     }
-    for (const key of ["x".repeat(257), "address:1", "sha256:", hashOf("a"), `${"x".repeat(256)}\ud800`]) {
+    for (const key of ["x".repeat(257), "sha256:", hashOf("a"), `${"x".repeat(256)}\ud800`]) {
       assert.strictEqual(ownKey(key), hashOf(key))
+    }
+    for (const key of ["own:", "192.0.2.1", "2001:db8::/64", "::/64", "unknown"]) {
+      assert.strictEqual(ownKey(key), `own:${key}`)
     }
     assert.notStrictEqual(ownKey(`${"x".repeat(256)}\ud800`), ownKey(`${"x".repeat(256)}\udc00`))
   })
 
   it("no two keys become one, however they begin and whatever characters they have", () => {
     const seen = new Map<string, string>()
+    const addresses = FastCheck.oneof(FastCheck.ipV4(), FastCheck.ipV6()).map((address) =>
+      Option.getOrElse(ClientAddress.network(address), () => "unknown")
+    )
     const key = FastCheck.oneof(
       FastCheck.string({ unit: FastCheck.nat(0xffff).map((unit) => String.fromCharCode(unit)), maxLength: 300 }),
       FastCheck.string({ unit: FastCheck.constantFrom("a", "b"), minLength: 250, maxLength: 262 }),
-      FastCheck.constantFrom("address:", "sha256:").chain((marker) => FastCheck.string().map((text) => marker + text)),
-      FastCheck.string().map(hashOf)
+      FastCheck.constantFrom("own:", "sha256:", "own:own:").chain((marker) =>
+        FastCheck.string().map((text) => marker + text)
+      ),
+      FastCheck.string().map(hashOf),
+      addresses,
+      addresses.map((address) => `own:${address}`)
     )
     FastCheck.assert(
       FastCheck.property(key, (one) => {
         const kept = ownKey(one)
         assert.strictEqual(seen.get(kept) ?? one, one)
-        assert.isAtMost(kept.length, 256)
-        assert.isFalse(kept.startsWith("address:"))
+        assert.isAtMost(kept.length, 256 + "own:".length)
+        assert.isTrue(Option.isNone(ClientAddress.network(kept.replace(/\/64$/, ""))), "it is no client's address")
+        assert.notStrictEqual(kept, "unknown")
         seen.set(kept, one)
       }),
       { seed: 11, numRuns: 2000 }

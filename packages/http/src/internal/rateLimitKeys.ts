@@ -3,8 +3,15 @@
  * apart, and a long key is hashed instead of cut.
  */
 
-/** Begins the key of a client's address. */
-const addressMarker = "address:"
+/** Begins a key of the program's own that could be taken for another kind of key. */
+const ownMarker = "own:"
+
+/** Counts for all clients of which not even the address is known. */
+export const unknownAddress = "unknown"
+
+/** Whether the default key, of the network of an address, may be this. */
+const readsLikeAddress = (key: string): boolean =>
+  key === unknownAddress || /^\d{1,3}(?:\.\d{1,3}){3}$|^[\da-f:]+\/64$/.test(key)
 
 /** Begins a key that is a hash. */
 const hashMarker = "sha256:"
@@ -31,19 +38,17 @@ const hashed = (key: string): string => hashMarker + (sha256 ??= findSha256() ??
 const copied = (key: string): string => (" " + key).slice(1)
 
 /**
- * The key of the program's own as it is counted: itself, or its hash where it is long or could be taken for another kind of key.
+ * The key of the program's own as it is counted: itself, its hash where it is long or reads like one, and marked where it reads like the
+ * address of a client.
  *
  * @internal
  */
 export const ownKey = (key: string): string =>
-  key.length > longestKey || key.startsWith(addressMarker) || key.startsWith(hashMarker) ? hashed(key) : copied(key)
-
-/**
- * The key of a client by its address.
- *
- * @internal
- */
-export const addressKey = (network: string): string => addressMarker + network
+  key.length > longestKey || key.startsWith(hashMarker)
+    ? hashed(key)
+    : key.startsWith(ownMarker) || readsLikeAddress(key)
+    ? ownMarker + key
+    : copied(key)
 
 const longestShown = 64
 

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as ClientAddress from "../ClientAddress.js"
 import type * as HttpRateLimit from "../HttpRateLimit.js"
-import { addressKey, ownKey, shownKey } from "./rateLimitKeys.js"
+import { ownKey, shownKey, unknownAddress } from "./rateLimitKeys.js"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -22,7 +22,7 @@ export const keyReader = (
     const own = key?.(request)
     return typeof own === "string"
       ? ownKey(own)
-      : addressKey(Option.getOrElse(Option.flatMap(clientOf(request), ClientAddress.network), () => "unknown"))
+      : Option.getOrElse(Option.flatMap(clientOf(request), ClientAddress.network), () => unknownAddress)
   }
 }
 
