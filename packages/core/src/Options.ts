@@ -7,6 +7,7 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import { durationText } from "./internal/durationText.js"
+import { nearest } from "./internal/nearest.js"
 import * as Outcome from "./Outcome.js"
 
 /**
@@ -60,6 +61,18 @@ export const show = (value: unknown): string => {
       return "an object that cannot be read"
     }
   }
+}
+
+/**
+ * What is said of a name that nothing reads: the one that was meant, else all that there are.
+ *
+ * @internal
+ */
+export const unknownName = (kind: "field" | "setting", name: string, known: ReadonlyArray<string>): string => {
+  const meant = nearest(name, known)
+  return meant === undefined
+    ? `unknown ${kind}; the ${kind}s are ${known.join(", ")}`
+    : `unknown ${kind}; did you mean ${meant}?`
 }
 
 /**
@@ -192,7 +205,7 @@ export class Validation {
     }
     for (const [field, value] of this.entries("options", options)) {
       if (!fields.includes(field)) {
-        this.add(field, value, `no such field; the fields are ${fields.join(", ")}`)
+        this.add(field, value, unknownName("field", field, fields))
       } else if (value === null) {
         this.add(field, null, "a value; leave it out for the default")
       }

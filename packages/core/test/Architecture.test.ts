@@ -15,7 +15,7 @@ interface Layer {
 }
 
 const layers: ReadonlyArray<Layer> = [
-  { name: "words", modules: ["Outcome", "Failure", "Call", "Options", "internal/durationText"] },
+  { name: "words", modules: ["Outcome", "Failure", "Call", "Options", "internal/durationText", "internal/nearest"] },
   {
     name: "machines",
     modules: [

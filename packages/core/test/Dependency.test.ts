@@ -303,7 +303,7 @@ describe("Dependency", () => {
     Effect.gen(function*() {
       assert.match(
         (yield* refusal({ bulkhed: { maxConcurrent: 1 } })).message,
-        /^Dependency wrong: bulkhed is .*no such field/
+        /^Dependency wrong: bulkhed is .*unknown field/
       )
       const defect = yield* refusal({
         bulkhead: { maxConcurrent: 1, name: "mine" },

@@ -260,7 +260,7 @@ describe("Diagnosis", () => {
         refused({ sla: 0, blip: "soon", slaOf: { reports: -1 } }),
         /sla is 0.*slaOf.reports is -1.*blip is "soon"/
       )
-      assert.match(refused({ slo: 1 }), /slo is 1, allowed is no such field/)
+      assert.match(refused({ slo: 1 }), /slo is 1: unknown field/)
       assert.match(refused({ own: "http.server" }), /own is "http.server", allowed is a list of names/)
       assert.match(refused({ slaOf: [] }), /a record/)
     }))

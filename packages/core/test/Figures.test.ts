@@ -472,6 +472,6 @@ describe("Figures of a program", () => {
       refused(wrong),
       /window is 0.*latencyWindow is "long".*slowerThan is -1.*maximumDependencies is 0.*maximumOperations is 1.5/
     )
-    assert.match(refused({ windows: 1 }), /windows is 1, allowed is no such field/)
+    assert.match(refused({ windows: 1 }), /windows is 1: unknown field/)
   })
 })

@@ -496,7 +496,7 @@ describe("Health of a program", () => {
         /rehearsed.prices is .*, allowed is a number from 0 to 86400/
       )
     }
-    assert.match(refused({ stuck: 1 }), /stuck is 1, allowed is no such field/)
+    assert.match(refused({ stuck: 1 }), /stuck is 1: unknown field/)
   })
 
   watching("follows what is declared, whatever else has filled its capacity", (read) =>

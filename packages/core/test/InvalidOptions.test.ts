@@ -261,7 +261,7 @@ const rows: ReadonlyArray<
   ["Bulkhead.resize", resize, [{ maxConcurrent: 1, maxQueue: 0.5 }], "maxQueue", "whole number"],
   ["Bulkhead.resize", resize, [{ maxConcurrent: 1, maxQueue: null }], "maxQueue", "leave it out"],
   ["Bulkhead.resize", resize, [{ maxConcurrent: 1, maxWait: 0 }], "maxWait", "duration"],
-  ["Bulkhead.resize", resize, [{ maxConcurrent: 1, size: 5 }], "size", "no such field"],
+  ["Bulkhead.resize", resize, [{ maxConcurrent: 1, size: 5 }], "size", "unknown field"],
   ["Bulkhead.resize", resize, [undefined], "options", "record"],
   ["RateLimiter.make", RateLimiter.make, [null], "options", "record"],
   ["RateLimiter.make", RateLimiter.make, [{ name: "l" }], "rate", "number"],
@@ -307,7 +307,7 @@ const rows: ReadonlyArray<
     RateLimiter.make,
     [{ ...limiter, tiers: { gold: { rate: 1, burst: 5 } }, tierOf: () => "gold" }],
     "tiers.gold.burst",
-    "no such field"
+    "unknown field"
   ],
   [
     "RateLimiter.make",
@@ -368,7 +368,7 @@ const rows: ReadonlyArray<
   ["Fault.failure", Fault.failure as Make, [{ during: { from: 5, to: 5 } }], "during.to", "later than from"],
   ["Fault.hang", Fault.hang as Make, [{ share: 0.1 }], "share", "probability"],
   ["Fault.defect", Fault.defect as Make, [{ probability: -1 }], "probability", "from 0"],
-  ["Fault.answer", Fault.answer as Make, [{ answer: 5 }], "answer", "no such field"],
+  ["Fault.answer", Fault.answer as Make, [{ answer: 5 }], "answer", "unknown field"],
   ["Fault.latency", Fault.latency as Make, ["soon"], "delay", "duration"],
   ["Fault.latency", Fault.latency as Make, [undefined], "delay", "duration"],
   ["Fault.latency", Fault.latency as Make, [Infinity], "delay", "to 1d"],

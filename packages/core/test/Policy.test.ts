@@ -378,7 +378,7 @@ describe("Policy.standard", () => {
         ])
         assert.include(error.message, "Policy.standard: ")
         assert.include(error.message, "bulkhead.maxConcurrent is 0, allowed is a whole number from 1 to 1000000")
-        assert.include(error.message, "retries is 3, allowed is no such field; the fields are totalTimeout, bulkhead")
+        assert.include(error.message, "retries is 3: unknown field; the fields are totalTimeout, bulkhead")
       })
   )
 })

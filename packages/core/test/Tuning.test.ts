@@ -218,7 +218,7 @@ describe("Tuning", () => {
         /overhead is 1000, allowed is less than the sla; backoff is "soon".*minimumSamples is 0.*policyOf is 1/
       )
       assert.match(refused({ own: [1] }), /own is \[1\], allowed is a list of names/)
-      assert.match(refused({ slo: 1 }), /slo is 1, allowed is no such field/)
+      assert.match(refused({ slo: 1 }), /slo is 1: unknown field/)
       assert.strictEqual(Tuning.format(Tuning.fromSnapshot(empty)), "Nothing was measured.\n")
     }))
 })

@@ -161,7 +161,7 @@ export const check = (owner: string, options: Options): void => {
   for (const [field, value] of new CoreOptions.Validation(owner).entries("options", options)) {
     const test = Object.hasOwn(fields, field) ? fields[field as keyof Options] : undefined
     if (test === undefined) {
-      findings.push({ field, value, allowed: `no such field; the fields are ${Object.keys(fields).join(", ")}` })
+      findings.push({ field, value, allowed: CoreOptions.unknownName("field", field, Object.keys(fields)) })
     } else if (value !== undefined && !passes(test, value)) {
       findings.push({ field, value, allowed: test[0] })
     }

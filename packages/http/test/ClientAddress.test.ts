@@ -126,7 +126,7 @@ describe("ClientAddress", () => {
       bad({ trustedProxies: -1, header: "no header" }),
       "trustedProxies is -1, allowed is a whole number from 0 to 100; header is"
     )
-    assert.throws(bad({ trustProxies: 1 }), "no such field")
+    assert.throws(bad({ trustProxies: 1 }), "unknown field")
     assert.throws(bad(null), "a record")
   })
 })

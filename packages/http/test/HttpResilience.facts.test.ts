@@ -148,6 +148,6 @@ describe("facts of an operation over HTTP", () => {
         Payments,
         { constructor: () => 1 } as any
       )
-    assert.throws(make, InvalidOptions as any, /no such field/)
+    assert.throws(make, InvalidOptions as any, /unknown field/)
   })
 })

@@ -1,7 +1,7 @@
 /**
  * The options of a rate limiter: their validation, and the buckets that are built from them.
  */
-import { Validation } from "../Options.js"
+import { unknownName, Validation } from "../Options.js"
 import { KeyedTokenBuckets, TokenBucket } from "../TokenBucket.js"
 import type { Tier } from "./rateLine.js"
 
@@ -80,7 +80,7 @@ const tiersOf = (check: Validation, options: Given, now: number): ReadonlyMap<st
       continue
     }
     for (const [unknown, value] of check.entries(field, rate).filter(([one]) => !rateFields.includes(one))) {
-      check.add(`${field}.${unknown}`, value, `no such field; the fields are ${rateFields.join(", ")}`)
+      check.add(`${field}.${unknown}`, value, unknownName("field", unknown, rateFields))
     }
     const tier = tierOf(check, `${field}.`, rate, options.maximumKeys, now)
     if (tier !== undefined) {

@@ -6,7 +6,7 @@ import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { InvalidOptions, millisOf } from "../Options.js"
+import { InvalidOptions, millisOf, unknownName } from "../Options.js"
 
 /** What a text says, or what would be allowed in its place. */
 type Parsed = { readonly value: unknown } | { readonly allowed: string }
@@ -88,26 +88,6 @@ const pathsBelow = (prefix: string): Effect.Effect<ReadonlyMap<string, ReadonlyA
     return Effect.as(walk([]), found)
   })
 
-/** How many letters have to be put in, left out or changed. */
-const distance = (one: string, two: string): number => {
-  let row = Array.from({ length: two.length + 1 }, (_, place) => place)
-  for (let at = 1; at <= one.length; at++) {
-    const next = [at]
-    for (let place = 1; place <= two.length; place++) {
-      const changed = row[place - 1]! + (one[at - 1] === two[place - 1] ? 0 : 1)
-      next.push(Math.min(changed, row[place]! + 1, next[place - 1]! + 1))
-    }
-    row = next
-  }
-  return row[two.length]!
-}
-
-/** The name that was meant, if one is near enough: a slip is a quarter of the letters at most. */
-const nearest = (name: string, names: ReadonlyArray<string>): string | undefined => {
-  const ranked = names.map((one) => ({ one, apart: distance(name, one) })).sort((a, b) => a.apart - b.apart)
-  return ranked[0] !== undefined && ranked[0].apart <= Math.ceil(name.length / 4) ? ranked[0].one : undefined
-}
-
 /**
  * Reads one text after the other, and remembers which variables it knows.
  *
@@ -171,11 +151,8 @@ export class Reader {
 
   /** What is said of a name that nothing reads. */
   unknown(name: string, text: string, near: ReadonlyArray<string>): void {
-    const meant = nearest(name, near)
-    const allowed = meant === undefined
-      ? `unknown setting; there are ${near.map((one) => this.path(one)).join(", ")}`
-      : `unknown setting; did you mean ${this.path(meant)}?`
-    this.findings.push({ path: this.path(name), value: text, allowed })
+    const path = this.path(name)
+    this.findings.push({ path, value: text, allowed: unknownName("setting", path, near.map((one) => this.path(one))) })
   }
 
   add(field: string, value: unknown, allowed: string): void {

@@ -1,7 +1,7 @@
 /**
  * Refuses options that are no record or have a field that nobody knows: a misspelt one must not be ignored.
  */
-import { InvalidOptions, Validation } from "@holdfast/core/Options"
+import { InvalidOptions, unknownName, Validation } from "@holdfast/core/Options"
 
 type Findings = Array<InvalidOptions["findings"][number]>
 
@@ -32,7 +32,7 @@ export const readOption = <const Field extends string, Value, Read>(
     ([given, value]) => ({
       field: given,
       value,
-      allowed: `no such field; the only one is ${field}`
+      allowed: unknownName("field", given, [field])
     })
   )
   const given = options[field]
