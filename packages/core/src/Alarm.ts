@@ -67,8 +67,28 @@ interface Timers {
 
 const timers = globalThis as unknown as Timers
 
+/** Those that the process had when this module was loaded. */
+const loaded: Timers = {
+  setTimeout: timers.setTimeout,
+  clearTimeout: timers.clearTimeout,
+  ...(timers.setImmediate === undefined ? {} : { setImmediate: timers.setImmediate })
+}
+
+/** How often waits under timers that were put in the place of others are looked at by those others. */
+const lookAgain = 50
+
+const soon = ({ setImmediate, setTimeout }: Timers, go: () => void): void => {
+  if (setImmediate === undefined) {
+    setTimeout(go, 0)
+  } else {
+    setImmediate(go)
+  }
+}
+
 const liveSource = (): TimeSource => {
   let timer: Timer | undefined
+  /** The look of the timers that were there before, while others are in their place. */
+  let look: Timer | undefined
   /** Those by which the outstanding timer was set: no others can stop it, and it may never ring when they are gone. */
   let setBy = timers.setTimeout
   let stop = timers.clearTimeout
@@ -89,6 +109,14 @@ const liveSource = (): TimeSource => {
         }
         wake()
       }, millis)
+      if (setBy !== loaded.setTimeout && look === undefined) {
+        // They may be taken away before they ring.
+        look = ofProcess.runInAsyncScope(loaded.setTimeout, undefined, () => {
+          look = undefined
+          wake()
+        }, lookAgain)
+        look?.unref?.()
+      }
     },
     isLost: () => setBy !== timers.setTimeout,
     idle: () => {
@@ -98,10 +126,16 @@ const liveSource = (): TimeSource => {
       timer?.ref?.()
     },
     settle: (go) => {
-      if (timers.setImmediate === undefined) {
-        timers.setTimeout(go, 0)
-      } else {
-        timers.setImmediate(go)
+      let gone = false
+      const once = () => {
+        if (!gone) {
+          gone = true
+          go()
+        }
+      }
+      soon(loaded, once)
+      if (timers.setImmediate !== loaded.setImmediate) {
+        soon(timers, once)
       }
     }
   }

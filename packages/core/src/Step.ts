@@ -227,7 +227,8 @@ export const fromFunction = <E, R>(
  *
  * @internal
  */
-export const compiledFor = (keyed: string, self: Policy<any, any>): Region => compile(partsOf(self), factsOf(self), keyed)
+export const compiledFor = (keyed: string, self: Policy<any, any>): Region =>
+  compile(partsOf(self), factsOf(self), keyed)
 
 /**
  * @internal

@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Runtime from "effect/Runtime"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as TestContext from "effect/TestContext"
 import { AsyncLocalStorage } from "node:async_hooks"
@@ -16,6 +17,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as Backoff from "../src/Backoff.js"
 import * as Bulkhead from "../src/Bulkhead.js"
+import * as CircuitBreaker from "../src/CircuitBreaker.js"
 import * as Deadline from "../src/Deadline.js"
 import * as Failure from "../src/Failure.js"
 import * as Fallback from "../src/Fallback.js"
@@ -255,6 +257,22 @@ describe("waiting work goes on in the store of its own caller", () => {
       yield* Fiber.joinAll(fibers)
       assert.deepStrictEqual(found, [undefined, "one", undefined, "two", undefined])
     }))
+
+  it.live("a subscriber of a breaker's transitions does not go on in the store of the call that tripped it", () =>
+    Effect.gen(function*() {
+      const found: Array<string | undefined> = []
+      const breaker = yield* CircuitBreaker.make({ name: "subscribed", tripPolicy: CircuitBreaker.consecutive(1) })
+      const first = yield* breaker.transitions.pipe(
+        Stream.tap(() => Effect.sync(() => found.push(store.getStore()))),
+        Stream.runHead,
+        Effect.forkScoped
+      )
+      // The subscription is there when the fiber waits.
+      yield* work(10)
+      yield* Effect.promise(() => store.run("tenant", () => Effect.runPromiseExit(breaker(Effect.fail(new Busy())))))
+      yield* Fiber.join(first)
+      assert.deepStrictEqual(found, [undefined])
+    }).pipe(Effect.scoped))
 
   it.live("the store of a call can be collected once the call has ended, whatever its limits were", () =>
     Effect.gen(function*() {

@@ -3,6 +3,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
+import { ofProcess } from "./asyncContext.js"
 
 /** How many messages wait for a subscriber that is slow; older ones are dropped. */
 const kept = 256
@@ -15,9 +16,11 @@ const kept = 256
 export class Hub<A> {
   private made: PubSub.PubSub<A> | undefined = undefined
 
-  /** A message before the first subscription would reach nothing in any case. */
+  /** A message before the first subscription would reach nothing in any case. No subscriber goes on in the context of the call that publishes. */
   publish(message: A): void {
-    this.made?.unsafeOffer(message)
+    if (this.made !== undefined) {
+      ofProcess.runInAsyncScope(this.made.unsafeOffer, this.made, message)
+    }
   }
 
   get pubSub(): Effect.Effect<PubSub.PubSub<A>> {

@@ -7,6 +7,7 @@ import { mock } from "node:test"
 import { vi } from "vitest"
 import * as Backoff from "../../src/Backoff.js"
 import * as Bulkhead from "../../src/Bulkhead.js"
+import * as CircuitBreaker from "../../src/CircuitBreaker.js"
 import * as Failure from "../../src/Failure.js"
 import * as RateLimiter from "../../src/RateLimiter.js"
 import * as Retry from "../../src/Retry.js"
@@ -84,6 +85,45 @@ describe.sequential("timers that are replaced for a while", () => {
         assert.isTrue(Exit.isExit(yield* Fiber.interrupt(left)))
       }))
   }
+
+  it.live("a wait that was due while the timers were replaced ends when they are back, without another one", () =>
+    Effect.gen(function*() {
+      const { setTimeout: later } = globalThis
+      for (const { begin, end } of Object.values(replacements)) {
+        const before = Effect.runFork(Effect.exit(Timeout.make(50)(Effect.never)))
+        begin()
+        yield* Effect.promise(() => new Promise((resolve) => later(resolve, 100)))
+        end()
+        assert.isTrue(yield* ends(before))
+      }
+    }))
+
+  it.live("a breaker whose probe hung under replaced timers probes again when they are back", () =>
+    Effect.gen(function*() {
+      const breaker = yield* CircuitBreaker.make({
+        name: "replaced",
+        tripPolicy: CircuitBreaker.consecutive(1),
+        openDuration: 20,
+        probeTimeout: 30
+      })
+      const run = <A, E>(effect: Effect.Effect<A, E>) => Effect.runPromiseExit(breaker(effect))
+      yield* Effect.promise(async () => {
+        const { setTimeout: later } = globalThis
+        vi.useFakeTimers()
+        await run(Effect.fail(new Busy()))
+        vi.advanceTimersByTime(50)
+        Effect.runFork(breaker(Effect.never))
+        vi.advanceTimersByTime(50)
+        assert.isTrue(Exit.isFailure(await run(Effect.void)))
+        vi.useRealTimers()
+        let answered = false
+        for (let call = 0; call < 100 && !answered; call++) {
+          await new Promise((resolve) => later(resolve, 20))
+          answered = Exit.isSuccess(await run(Effect.void))
+        }
+        assert.isTrue(answered)
+      })
+    }))
 
   it.live("waits under vitest's timers end when these are moved on", () =>
     Effect.gen(function*() {
