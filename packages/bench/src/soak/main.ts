@@ -2,203 +2,34 @@
  * `npm run soak`: the whole server arrangement and protected clients under mixed hostile load on the loopback, in one process. At the end
  * nothing may be held, and the heap may not have grown. `--seconds 600`, `--seed 1`, `--only "^HEAD"`: the kinds of load whose names match.
  */
-import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Logger from "effect/Logger"
-import * as ManagedRuntime from "effect/ManagedRuntime"
-import * as Scope from "effect/Scope"
 import { parseArgs } from "node:util"
 import * as v8 from "node:v8"
-import { Counts, Logged } from "./counts.js"
-import * as Hostile from "./hostile.js"
-import * as Inventory from "./inventory.js"
-import * as Protected from "./protected.js"
 import * as Report from "./report.js"
-import { seeded } from "./seeded.js"
-import * as Server from "./server.js"
-import * as Upstream from "./upstream.js"
+import { soak } from "./run.js"
 
-const { values: options } = parseArgs({
+const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "600" },
     seed: { type: "string", default: "1" },
     only: { type: "string", default: "" }
   }
 })
-const seconds = Number(options.seconds)
+const seconds = Number(values.seconds)
 if (!(seconds >= 5) || (globalThis as { gc?: unknown }).gc === undefined) {
-  console.error("soak needs --seconds of 5 or more, and node --expose-gc")
+  console.error(`soak: --seconds is ${values.seconds}, allowed is 5 or more; node needs --expose-gc`)
   process.exit(2)
 }
 // What V8 notes of the types of a function is as large at its first call as ever: else code that is learned would look like a leak.
 v8.setFlagsFromString("--no-lazy-feedback-allocation")
 v8.setFlagsFromString("--no-flush-bytecode")
 
-const random = seeded(Number(options.seed))
-
-/** Clients of one kind in one wave, and the milliseconds over which they come. */
-const perWave = 4
-const spread = 200
-const slowEvery = 8
-
-/** How long something may be held after the last client has gone, and after everything is closed, in seconds. */
-const graceSeconds = 10
-
-const fatal: Array<string> = []
-const note = (list: Array<string>, text: string) => {
-  if (list.length < 20) list.push(text.replace(/\s+/g, " ").slice(0, 90))
-}
-process.on("uncaughtException", (error) => note(fatal, String(error)))
-process.on("unhandledRejection", (error) => note(fatal, `rejection: ${String(error)}`))
-const warnings: Array<string> = []
-process.on("warning", ({ message, name }) => {
-  if (name === "MaxListenersExceededWarning") note(warnings, message)
-})
-
-const counts = new Counts()
-const logged = new Logged()
-const runtime = ManagedRuntime.make(Logger.replace(Logger.defaultLogger, logged.logger))
-const run = <A, E>(effect: Effect.Effect<A, E>): Promise<A> => runtime.runPromise(effect)
-
-const before = { resources: Inventory.resources(), process: Inventory.listeners(process) }
-const scope = Effect.runSync(Scope.make())
-const server = await run(Server.start)
-const upstream = await run(Scope.extend(Upstream.start(random), scope))
-const clients = await run(Scope.extend(Protected.make(upstream, random), scope))
-const serverListeners = Inventory.listeners(server.http)
-
-const pause = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
-
-/** The end of a promise, or `late` if none comes in so many milliseconds. */
-const orLate = <A, B>(end: Promise<A>, millis: number, late: B): Promise<A | B> => {
-  let timer: NodeJS.Timeout | undefined
-  const passed = new Promise<B>((resolve) => {
-    timer = setTimeout(() => resolve(late), millis)
-  })
-  return Promise.race([end, passed]).finally(() => clearTimeout(timer))
-}
-
-const kinds: ReadonlyArray<readonly [string, () => Promise<string>]> = [
-  ...Object.entries(Hostile.clients).map(([name, client]) =>
-    [name, () => client({ port: server.port, random })] as const
-  ),
-  ...clients.kinds
-].filter(([name]) => new RegExp(options.only).test(name))
-
-let waves = 0
-
-/** All kinds at once, a few of each; it ends when the last one has. */
-const wave = async () => {
-  await run(upstream.change(random))
-  await Promise.all(
-    kinds.filter(([name]) => waves % slowEvery === 0 || !Hostile.slow.has(name)).flatMap(([name, one]) =>
-      Array.from({ length: perWave }, async () => {
-        await pause(random() * spread)
-        counts.add(name, await orLate(one(), Hostile.patience + 5_000, Hostile.hung))
-      })
-    )
-  )
-}
-
-const began = Date.now()
-const samples: Array<number> = []
-// A sixth is for warming up: code is compiled and pools are filled then.
-while (Date.now() - began < seconds * 1_000) {
-  await wave()
-  waves++
-  const size = await Inventory.heap()
-  if (Date.now() - began > seconds * 1_000 / 6) samples.push(size)
-}
-
-/** The median of a part of the samples. */
-const median = (from: number, until: number): number =>
-  [...samples.slice(Math.floor(samples.length * from), Math.ceil(samples.length * until))].sort((a, b) => a - b)
-    .at(-Math.ceil(samples.length * (until - from) / 2)) ?? 0
-const grown = median(2 / 3, 1) - median(0, 1 / 3)
-
-await run(upstream.proxy.clear)
-const held = async () => {
-  const bulkhead = await run(server.admission.bulkhead.snapshot)
-  const limiters = [server.rateLimit.limiter, ...server.rateLimit.tiers.values()]
-  const queued = await Promise.all(limiters.map((one) => run(one.queued)))
-  return {
-    places: bulkhead.active,
-    queued: bulkhead.queued + queued.reduce((sum, one) => sum + one, 0),
-    inFlight: await run(server.drain.inFlight),
-    handlers: [...server.running.values()].reduce((sum, one) => sum + one, 0),
-    connections: await Inventory.connections(server.http),
-    ...await run(clients.held)
+soak({ seconds, seed: Number(values.seed), only: new RegExp(values.only) }).then(
+  (result) => {
+    console.log(Report.text(result, `Node ${process.versions.node}, seed ${values.seed}`))
+    process.exit(result.figures.every(Report.isKept) ? 0 : 1)
+  },
+  (error: unknown) => {
+    console.error(error)
+    process.exit(2)
   }
-}
-const settled = Date.now()
-await Inventory.within(graceSeconds, async () => Object.values(await held()).every((count) => count === 0))
-const settling = (Date.now() - settled) / 1_000
-const left = await held()
-const handlersLeft = Inventory.more(server.running, new Map())
-const listenersLeft = Inventory.more(Inventory.listeners(server.http), serverListeners)
-
-const closing = Date.now()
-const down = await orLate(run(server.shutdown).then(() => true), 20_000, false)
-const shutdown = (Date.now() - closing) / 1_000
-await run(Scope.close(scope, Exit.void))
-await runtime.dispose()
-/** Pipes and terminals are those of the report. */
-const resourcesLeft = () => Inventory.more(Inventory.resources(), before.resources)
-await Inventory.within(graceSeconds, async () => {
-  await Inventory.heap()
-  return clients.contexts() === 0 && resourcesLeft().sum === 0
-})
-const processListeners = Inventory.more(Inventory.listeners(process), before.process)
-const resources = resourcesLeft()
-
-const figures: ReadonlyArray<Report.Figure> = [
-  { title: "clients that waited 15 s and got no end", found: counts.total(Hostile.hung), bound: 0 },
-  { title: "calls that ended with a defect", found: counts.total("defect"), bound: 0 },
-  { title: "errors that would have ended the process", found: fatal.length, bound: 0, detail: fatal.join("\n") },
-  { title: "places of the admission held", found: left.places, bound: 0 },
-  { title: "requests that wait for a place or a turn", found: left.queued, bound: 0 },
-  { title: "requests that the drain counts", found: left.inFlight, bound: 0 },
-  { title: "handlers that run", found: left.handlers, bound: 0, detail: handlersLeft.detail },
-  { title: "connections of the server", found: left.connections, bound: 0 },
-  { title: "permits of the clients' bulkheads held", found: left.permits, bound: 0 },
-  { title: "calls that wait in bulkheads and limiters", found: left.waiting, bound: 0 },
-  { title: "probes of circuits under way", found: left.probes, bound: 0 },
-  { title: "retry budgets that are not whole", found: left.budgets, bound: 0 },
-  { title: "alarms in the queue of the clock", found: left.alarms, bound: 0 },
-  { title: "deferred jobs without an end", found: left.deferred, bound: 0 },
-  {
-    title: "listeners on the server, more than at first",
-    found: listenersLeft.sum,
-    bound: 0,
-    detail: listenersLeft.detail
-  },
-  {
-    title: "listeners on the process, more than at first",
-    found: processListeners.sum,
-    bound: 0,
-    detail: processListeners.detail
-  },
-  { title: "emitters with too many listeners", found: warnings.length, bound: 0, detail: warnings.join("\n") },
-  { title: "time until the server has shut down", found: down ? shutdown : Infinity, bound: 5, unit: "s" },
-  { title: "timers and sockets, more than at first", found: resources.sum, bound: 0, detail: resources.detail },
-  { title: "async contexts of calls that are kept", found: clients.contexts(), bound: 0 },
-  { title: "heap after gc, last third less first third", found: grown, bound: 1, unit: "MB" }
-]
-
-console.log(
-  `Soak: ${waves} waves of hostile load in ${
-    ((settled - began) / 1_000).toFixed(0)
-  } s, Node ${process.versions.node}, ` +
-    `seed ${options.seed}\n\n${Report.loads(counts)}\n\n` +
-    `logged, by first words:\n${Report.logs(logged)}\n\n` +
-    `settled in ${settling.toFixed(1)} s; heap after gc ${
-      samples.map((size) => size.toFixed(1)).filter((_, index) => index % Math.ceil(samples.length / 12) === 0).join(
-        " "
-      )
-    } MB\n\n${Report.figures(figures)}`
 )
-const broken = figures.filter((one) => !Report.isKept(one))
-console.log(
-  broken.length === 0 ? "\nEvery bound is kept." : `\n${broken.length} of ${figures.length} bounds are broken.`
-)
-process.exit(broken.length === 0 ? 0 : 1)

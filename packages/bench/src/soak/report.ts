@@ -1,6 +1,7 @@
 /** The report of a soak: what was sent and how it ended, and each figure with its bound. At most 96 columns. */
 import { asText } from "../report.js"
 import type { Counts, Logged } from "./counts.js"
+import type { Result } from "./run.js"
 
 /** A figure of the end of a run. More than its bound is a violation. */
 export interface Figure {
@@ -30,7 +31,7 @@ const wrapped = (words: ReadonlyArray<string>, indent: string): ReadonlyArray<st
   return lines
 }
 
-export const loads = (counts: Counts): string => {
+const loads = (counts: Counts): string => {
   const titles = [...counts.byKind.keys()]
   const first = Math.max(...titles.map(({ length }) => length))
   return titles.flatMap((title) => {
@@ -44,14 +45,33 @@ export const loads = (counts: Counts): string => {
   }).join("\n")
 }
 
-export const logs = ({ lines }: Logged): string =>
+const logs = ({ lines }: Logged): string =>
   [...lines].sort(([, a], [, b]) => b - a).slice(0, 12)
     .map(([line, count]) => `${String(count).padStart(8)}  ${line}`.slice(0, width)).join("\n")
 
-export const figures = (list: ReadonlyArray<Figure>): string =>
+const figuresText = (list: ReadonlyArray<Figure>): string =>
   asText([
     ["at the end", "found", "bound", ""],
     ...list.map((one) => [one.title, shown(one, one.found), shown(one, one.bound), isKept(one) ? "kept" : "BROKEN"])
   ]) + list.filter((one) => !isKept(one) && one.detail !== undefined).map(({ detail, title }) =>
     `\n\n${title}:\n${wrapped(detail!.split("\n"), "  ").join("\n")}`
   ).join("")
+
+/** Some of many numbers, evenly spread. */
+const some = (numbers: ReadonlyArray<number>, most: number): ReadonlyArray<number> =>
+  numbers.filter((_, index) => index % Math.ceil(numbers.length / most) === 0)
+
+/** The whole report. */
+export const text = (result: Result, where: string): string => {
+  const broken = result.figures.filter((one) => !isKept(one))
+  const lines = logs(result.logged)
+  return [
+    `Soak: ${result.waves} waves of hostile load in ${result.loadSeconds.toFixed(0)} s, ${where}`,
+    loads(result.counts),
+    ...(lines === "" ? [] : [`logged, by first words:\n${lines}`]),
+    `nothing more was given back after ${result.settleSeconds.toFixed(1)} s; heap after gc, in MB:\n` +
+    some(result.heap, 16).map((size) => size.toFixed(1)).join(" "),
+    figuresText(result.figures),
+    broken.length === 0 ? "Every bound is kept." : `${broken.length} of ${result.figures.length} bounds are broken.`
+  ].join("\n\n")
+}
