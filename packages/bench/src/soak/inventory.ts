@@ -1,6 +1,8 @@
 /** What a process holds, in figures that can be compared before and after. */
+import * as Undici from "@effect/platform-node/Undici"
 import type { EventEmitter } from "node:events"
-import type * as Http from "node:http"
+import * as Http from "node:http"
+import type { AddressInfo } from "node:net"
 
 /** Listeners of an emitter, by event. */
 export const listeners = (emitter: EventEmitter): ReadonlyMap<string, number> =>
@@ -43,6 +45,29 @@ export const heap = async (): Promise<number> => {
     if (now > size - 0.05) return Math.min(now, size)
     size = now
   }
+}
+
+/**
+ * Waits until no async context is kept, and says how many are. Undici, in npm's edition and in that of Node's own fetch, has one timer for
+ * the process, which keeps the context of the request that armed it last, without us too: five calls of `fetch` alone leave one
+ * context. So that timer is armed again and again from here, outside of every call.
+ */
+export const contextsLeft = async (seconds: number, kept: () => number): Promise<number> => {
+  const server = Http.createServer((_, response) => response.setHeader("connection", "close").end("here"))
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const agent = new Undici.Agent()
+  await within(seconds, async () => {
+    await (await fetch(url)).text()
+    await (await Undici.request(url, { dispatcher: agent })).body.text()
+    // The timer rings once a second at most, and only one that has rung takes another context.
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    await heap()
+    return kept() === 0
+  })
+  await agent.destroy()
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  return kept()
 }
 
 /**

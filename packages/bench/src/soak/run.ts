@@ -148,10 +148,8 @@ export const soak = async (options: Options): Promise<Result> => {
   await runtime.dispose()
   /** Pipes and terminals are those of the report. */
   const resourcesLeft = () => Inventory.more(Inventory.resources(), before.resources)
-  await Inventory.within(graceSeconds, async () => {
-    await Inventory.heap()
-    return clients.contexts() === 0 && resourcesLeft().sum === 0
-  })
+  const contexts = await Inventory.contextsLeft(graceSeconds, clients.contexts)
+  await Inventory.within(graceSeconds, () => resourcesLeft().sum === 0)
   const processListeners = Inventory.more(Inventory.listeners(process), before.process)
   const resources = resourcesLeft()
 
@@ -195,7 +193,7 @@ export const soak = async (options: Options): Promise<Result> => {
     },
     { title: "time until the server has shut down", found: down ? shutdown : Infinity, bound: 5, unit: "s" },
     { title: "timers and sockets, more than at first", found: resources.sum, bound: 0, detail: resources.detail },
-    { title: "async contexts of calls that are kept", found: clients.contexts(), bound: 0 },
+    { title: "async contexts of calls that are kept", found: contexts, bound: 0 },
     { title: "heap after gc, last third less first third", found: grown, bound: 1, unit: "MB" }
   ]
 
