@@ -293,8 +293,7 @@ const chosen = <E2, R2, A, E, R>(
   policyOf: PolicyOf<E2, R2>,
   { operation }: Call.Facts,
   under: (policy: Policy.Policy<E2, R2>) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, R> =>
-  "by" in policyOf ? Effect.flatMap(policyOf.by(operation), under) : under(policyOf)
+): Effect.Effect<A, E, R> => "by" in policyOf ? Effect.flatMap(policyOf.by(operation), under) : under(policyOf)
 
 /** The error of an answer whose status somebody below does not take. */
 const statusError = (cause: Cause.Cause<unknown>): HttpClientError.ResponseError | undefined => {
