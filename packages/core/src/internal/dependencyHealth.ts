@@ -18,7 +18,7 @@ import {
   type Status
 } from "./healthModel.js"
 import type { CircuitRecord, FallbackRecord, HealthRecord } from "./healthRecord.js"
-import { ownValue } from "./records.js"
+import { keyOf, ownValue } from "./records.js"
 
 /**
  * The numbers of the options.
@@ -122,7 +122,7 @@ export class HealthReader {
       ]
     }
     const answeredSince = (fallback: string): boolean =>
-      calls !== undefined && calls.lastGood > (this.record.fallbacks.get(fallback)?.lastServed ?? Infinity)
+      calls !== undefined && calls.lastGood > (this.record.fallbacks.get(keyOf(name, fallback))?.lastServed ?? Infinity)
     return { ...health, says: dependencySays(health, failing, answeredSince, this.at) }
   }
 

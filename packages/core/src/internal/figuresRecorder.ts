@@ -280,16 +280,13 @@ export class Recorder {
   }
 
   private tierOf(event: FallbackServed | FallbackFailed) {
-    const fallback = ofFallback(
-      this.fallbacks,
-      event,
-      (id, dependency) =>
-        kept(this.fallbacks, id, this.mostOperations, (key): Served => ({
-          fallback: key === other ? other : event.fallback,
-          dependency: key === other ? undefined : dependency,
-          tiers: new Map()
-        }), dependency)
-    )!
+    const fallback = ofFallback(this.fallbacks, event, (id, dependency) => {
+      const make = (key: string): Served =>
+        key === other
+          ? { fallback: other, dependency: undefined, tiers: new Map() }
+          : { fallback: event.fallback, dependency, tiers: new Map() }
+      return kept(this.fallbacks, id, this.mostOperations, make, dependency)
+    })!
     return kept(fallback.tiers, event.tier, this.mostOperations, () => ({
       kind: event.kind,
       served: new Periods(),
