@@ -275,7 +275,7 @@ describe("Dependency.layerConfig", () => {
         "unknown setting; did you mean PAYMENTS_BULKHEAD_MAX_CONCURRENT?"
       ])
       assert.deepStrictEqual(yield* allowed({ PAYMENTS_BULKHEAD_COLOUR: "red" }), [
-        "unknown setting; there are PAYMENTS_BULKHEAD, PAYMENTS_BULKHEAD_MAX_CONCURRENT, PAYMENTS_BULKHEAD_MAX_QUEUE, " +
+        "unknown setting; the settings are PAYMENTS_BULKHEAD, PAYMENTS_BULKHEAD_MAX_CONCURRENT, PAYMENTS_BULKHEAD_MAX_QUEUE, " +
         "PAYMENTS_BULKHEAD_MAX_WAIT"
       ])
     }))

@@ -99,7 +99,7 @@ const rows: ReadonlyArray<
   ["Timeout.make", Timeout.make, [1, { disconnect: 1 }], "disconnect", "true or false"],
   ["Timeout.make", Timeout.make, [1, { name: "" }], "name", "not empty"],
   ["Timeout.make", Timeout.make, [1, { dependency: 7 }], "dependency", "text"],
-  ["Timeout.make", Timeout.make, [1, { scop: "total" }], "scop", "scope, disconnect"],
+  ["Timeout.make", Timeout.make, [1, { scop: "total" }], "scop", "did you mean scope?"],
   ["Timeout.make", Timeout.make, [1, null], "options", "record"],
   ["Timeout.make", Timeout.make, [1, "total"], "options", "record"],
   ["Timeout.fromLatency", Timeout.fromLatency, [{ p99: -1 }], "p99", "or more"],
@@ -256,7 +256,7 @@ const rows: ReadonlyArray<
   ["Bulkhead.make", Bulkhead.make, [{ ...bulkhead, maxQueue: 1, maxWait: "soon" }], "maxWait", "duration"],
   ["Bulkhead.make", Bulkhead.make, [{ ...bulkhead, maxWait: "1 second" }], "maxWait", "nobody waits"],
   ["Bulkhead.make", Bulkhead.make, [{ ...bulkhead, dependency: "" }], "dependency", "text"],
-  ["Bulkhead.make", Bulkhead.make, [{ ...bulkhead, maxWaiting: 1 }], "maxWaiting", "maxQueue"],
+  ["Bulkhead.make", Bulkhead.make, [{ ...bulkhead, maxWaiting: 1 }], "maxWaiting", "did you mean maxWait?"],
   ["Bulkhead.resize", resize, [{ maxConcurrent: 0 }], "maxConcurrent", "from 1"],
   ["Bulkhead.resize", resize, [{ maxConcurrent: 1, maxQueue: 0.5 }], "maxQueue", "whole number"],
   ["Bulkhead.resize", resize, [{ maxConcurrent: 1, maxQueue: null }], "maxQueue", "leave it out"],
@@ -451,7 +451,11 @@ describe("InvalidOptions", () => {
       assert.deepStrictEqual(error.findings.map((finding) => finding.field), [field])
       assert.include(error.findings[0]!.allowed, allowed)
       assert.include(error.message, `${owner}: ${field} is `)
-      assert.include(error.message, `, allowed is ${error.findings[0]!.allowed}`)
+      const finding = error.findings[0]!
+      assert.include(
+        error.message,
+        Options.describeFinding(field, Options.show(finding.value), finding.allowed)
+      )
     })
   }
 
