@@ -99,6 +99,19 @@ describe("Keyed", () => {
       assert.deepStrictEqual(built, ["a", "b", "a"])
     }))
 
+  it.effect("the end of a call counts as use: a key whose call has just ended is kept, an idle one behind it is not", () =>
+    Effect.gen(function*() {
+      const { policy } = yield* perTenant({ capacity: 3, idle: "50 millis" })
+      const slow = yield* Effect.fork(Effect.sleep("40 millis").pipe(policy.with({ key: "a" })))
+      yield* Effect.yieldNow()
+      yield* Effect.void.pipe(policy.with({ key: "b" }))
+      yield* TestClock.adjust("40 millis")
+      yield* slow
+      yield* TestClock.adjust("15 millis")
+      yield* Effect.void.pipe(policy.with({ key: "c" }))
+      assert.deepStrictEqual(yield* policy.keys, ["a", "c"])
+    }))
+
   it.effect("a call under way ends by the policy that admitted it, whether its key is kept or not", () =>
     Effect.gen(function*() {
       const { policy } = yield* perTenant({ capacity: 1 })

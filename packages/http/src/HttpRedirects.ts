@@ -10,11 +10,13 @@ import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
 import * as IdempotencyKey from "./IdempotencyKey.js"
 import { redirectCode } from "./internal/codes.js"
 import { drainMillis, shortBody } from "./internal/heldResponse.js"
@@ -22,7 +24,7 @@ import { type Sending, sending } from "./internal/ownHeaders.js"
 import { contentLength } from "./internal/responseHead.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 import { isToken } from "./internal/token.js"
-import { halvesOf, readAll, withoutHeaders } from "./internal/transport.js"
+import { halvesOf, withoutHeaders } from "./internal/transport.js"
 import { within } from "./internal/within.js"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -90,12 +92,23 @@ const unfollowed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E
       }) as Context.Context<R>)
     : effect
 
-/** Gives the connection back: a short answer is read, any other is given up with the exchange. */
+/**
+ * Gives the connection back before the next hop, which may need the same pool: a short answer is read to its end, any other is stopped in
+ * the middle. A stream has to run to be stopped.
+ */
 const passedOver = (response: Response): Effect.Effect<void> => {
   const length = contentLength(response)
-  return length === undefined || length > shortBody
-    ? Effect.void
-    : Effect.ignore(within(readAll(response), drainMillis, () => undefined))
+  const most = length === undefined || length <= shortBody ? shortBody : 0
+  const read = Stream.runFoldWhile(response.stream, 0, (size) => size <= most, (size, part) => size + part.length)
+  return Effect.ignore(within(read, drainMillis, () => undefined))
+}
+
+/** Each hop takes of the time that the server is told it has. */
+const withLessTime = (request: Request, { deadlineHeader }: Sending, elapsed: number): Request => {
+  const left = deadlineHeader === false ? undefined : request.headers[deadlineHeader.toLowerCase()]
+  return left === undefined || deadlineHeader === false
+    ? request
+    : HttpClientRequest.setHeader(request, deadlineHeader, String(Math.max(0, Math.floor(Number(left) - elapsed))))
 }
 
 /** As browsers and `fetch` do it: what was posted is not posted to another address, unless the server says so by 307 or 308. */
@@ -147,7 +160,8 @@ export const followRedirects: {
   const { maxRedirects, strip } = read(options)
   const { preprocess, send } = halvesOf(client)
 
-  const next = (request: Request, response: Response, location: string, { ownHeaders, replayableBody }: Sending) => {
+  const next = (request: Request, response: Response, location: string, elapsed: number, facts: Sending) => {
+    const { ownHeaders, replayableBody } = facts
     const from = Option.getOrThrow(HttpClientRequest.toUrl(request))
     const to = URL.canParse(location, from) ? new URL(location, from) : undefined
     if (to === undefined || to.protocol !== "http:" && to.protocol !== "https:") {
@@ -161,7 +175,9 @@ export const followRedirects: {
       return failed(request, `the server redirects by ${response.status} a body that can be sent once`)
     }
     const moved = HttpClientRequest.setUrl(request, to)
-    const kept = to.origin === from.origin ? moved : withoutHeaders(moved, [...credentials, ...ownHeaders, ...strip])
+    const kept = to.origin === from.origin
+      ? withLessTime(moved, facts, elapsed)
+      : withoutHeaders(moved, [...credentials, ...ownHeaders, ...strip])
     return Effect.succeed(
       rewritten
         ? withoutHeaders(HttpClientRequest.setMethod(HttpClientRequest.setBody(kept, HttpBody.empty), "GET"), aboutBody)
@@ -169,8 +185,15 @@ export const followRedirects: {
     )
   }
 
-  const follow = (request: Request, hops: number): Effect.Effect<Response, E | HttpClientError.HttpClientError, R> =>
-    Effect.flatMap(send(request), (response): Effect.Effect<Response, E | HttpClientError.HttpClientError, R> => {
+  const follow = (
+    request: Request,
+    hops: number
+  ): Effect.Effect<Response, E | HttpClientError.HttpClientError, R> =>
+    Effect.flatMap(Effect.timed(send(request)), ([elapsed, response]): Effect.Effect<
+      Response,
+      E | HttpClientError.HttpClientError,
+      R
+    > => {
       const location = isRedirect(response) ? response.headers["location"] : undefined
       if (location === undefined) {
         return Effect.succeed(response)
@@ -180,7 +203,10 @@ export const followRedirects: {
         hops >= maxRedirects
           ? failed(request, `the server redirects more than ${maxRedirects} times`)
           : Effect.flatMap(
-            Effect.flatMap(FiberRef.get(sending), (facts) => next(request, response, location, facts)),
+            Effect.flatMap(
+              FiberRef.get(sending),
+              (facts) => next(request, response, location, Duration.toMillis(elapsed), facts)
+            ),
             (request) => follow(request, hops + 1)
           )
       )

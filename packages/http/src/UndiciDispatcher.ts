@@ -103,6 +103,8 @@ const read = (options: Options) => {
   return settings
 }
 
+const longestTimer = 2 ** 31 - 1
+
 class PoolTimedOut extends Error {
   readonly code = poolTimeoutCode
   readonly neverSent = true
@@ -131,7 +133,8 @@ class PoolWait {
   /** Called when the request was not taken at once, as it is while a connection is free: most requests need no timer. */
   begin(): void {
     if (this.state === "waiting") {
-      this.timer = AbortSignal.timeout(this.millis)
+      // Whole numbers only, and one beyond the longest timer would ring at once.
+      this.timer = AbortSignal.timeout(Math.min(Math.ceil(this.millis), longestTimer))
       this.timer.addEventListener("abort", this.giveUp, { once: true })
     }
   }
@@ -181,6 +184,8 @@ class Renewed extends Undici.Dispatcher {
   private agent: Undici.Agent
   private born: number
   private readonly closing = new Set<Undici.Agent>()
+  /** Closed or destroyed: the last agent refuses what comes, and no other is made. */
+  private ended = false
 
   constructor(makeAgent: () => Undici.Agent, now: () => number, age: number) {
     super()
@@ -195,7 +200,7 @@ class Renewed extends Undici.Dispatcher {
     options: Undici.Dispatcher.DispatchOptions,
     handler: Undici.Dispatcher.DispatchHandler
   ): boolean {
-    if (this.age > 0 && this.now() - this.born >= this.age) {
+    if (this.age > 0 && !this.ended && this.now() - this.born >= this.age) {
       const old = this.agent
       this.agent = this.makeAgent()
       this.born = this.now()
@@ -208,7 +213,13 @@ class Renewed extends Undici.Dispatcher {
     return this.agent.dispatch(options as Undici.Agent.DispatchOptions, handler)
   }
 
+  override close(): Promise<void> {
+    this.ended = true
+    return Promise.all([this.agent, ...this.closing].map((agent) => agent.close().catch(() => {}))).then(() => {})
+  }
+
   override destroy(): Promise<void> {
+    this.ended = true
     return Promise.all([this.agent, ...this.closing].map((agent) => agent.destroy().catch(() => {}))).then(() => {})
   }
 }

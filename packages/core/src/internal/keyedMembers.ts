@@ -64,8 +64,8 @@ export class KeyedMembers {
       if (this.kept.size < this.capacity) {
         this.use(member, clock.now())
       }
-    } else if (this.idleMillis < Infinity) {
-      member.usedAt = clock.now()
+    } else {
+      this.use(member, clock.now())
     }
   }
 

@@ -117,7 +117,11 @@ export const makeExchange = (owner: string, options: Options, known?: Known): Ex
   // The usual is known without being told, which costs something for every request.
   const told: Sending | undefined =
     options.replayableBody === true || !ownHeaders.every((name) => usual.ownHeaders.includes(name))
-      ? { ownHeaders: [...usual.ownHeaders, ...ownHeaders], replayableBody: options.replayableBody === true }
+      ? {
+        ownHeaders: [...usual.ownHeaders, ...ownHeaders],
+        deadlineHeader,
+        replayableBody: options.replayableBody === true
+      }
       : undefined
   const { longestRetryAfter, statuses } = options
   const classify = options.classify ?? HttpFailure.make({ longestRetryAfter, statuses })

@@ -10,6 +10,8 @@ import * as IdempotencyKey from "../IdempotencyKey.js"
 export interface Sending {
   /** Headers that are meant for the server that was called, and for no other. */
   readonly ownHeaders: ReadonlyArray<string>
+  /** The one of them that tells how much time is left when the request is sent. */
+  readonly deadlineHeader: string | false
   /** A stream given as the body can be run again from its beginning. */
   readonly replayableBody: boolean
 }
@@ -17,6 +19,7 @@ export interface Sending {
 /** @internal */
 export const usual: Sending = {
   ownHeaders: [IdempotencyKey.defaultHeader, defaults.deadlineHeader, defaults.attemptHeader],
+  deadlineHeader: defaults.deadlineHeader,
   replayableBody: false
 }
 

@@ -2,7 +2,7 @@ import { HttpBody, HttpClient, HttpClientRequest } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Stream } from "effect"
 import { Backoff, InvalidOptions, Policy, Retry, Timeout } from "../support/core.js"
-import { HttpFailure, HttpResilience } from "../support/modules.js"
+import { HttpFailure, HttpResilience, UndiciDispatcher } from "../support/modules.js"
 import { type Seen, serve, transports } from "../support/servers.js"
 
 const secrets = {
@@ -147,6 +147,45 @@ describe("redirects", () => {
       // As many as fetch follows, once.
       assert.strictEqual(server.seen.length, 21)
     })).pipe(Effect.provide(transports[0]![1])))
+
+  for (const [form, length] of [["with its length", true], ["without its length", false]] as const) {
+    for (
+      const [where, wrap] of [
+        ["no policy around them", HttpResilience.followRedirects()],
+        ["a policy around them", (client: HttpClient.HttpClient) => redirecting(client)]
+      ] as const
+    ) {
+      it.live(`a large body ${form} gives its connection back before the next hop, with ${where}`, () =>
+        Effect.gen(function*() {
+          const server = yield* serve((response, _, index) => {
+            const body = "x".repeat(1_000_000)
+            response.writeHead(index % 2 === 0 ? 302 : 200, {
+              ...(index % 2 === 0 ? { location: "/there" } : {}),
+              ...(length && index % 2 === 0 ? { "content-length": body.length } : {})
+            })
+            response.end(index % 2 === 0 ? body : "there")
+          })
+          const client = wrap(yield* HttpClient.HttpClient)
+          // One connection: the next hop needs the very one that the hop before it had.
+          for (let call = 0; call < 4; call++) {
+            assert.strictEqual(yield* Effect.flatMap(client.get(server.url), (response) => response.text), "there")
+          }
+        }).pipe(Effect.scoped, Effect.provide(UndiciDispatcher.layerClient({ connections: 1 }))))
+    }
+  }
+
+  it.live("the server of the next hop is told what is left then", () =>
+    Effect.gen(function*() {
+      const server = yield* serve((response, _, index) => {
+        setTimeout(() => {
+          response.writeHead(index === 0 ? 302 : 200, { location: "/there" }).end()
+        }, index === 0 ? 300 : 0)
+      })
+      yield* redirecting(yield* HttpClient.HttpClient).get(server.url)
+      const [first, second] = server.seen.map(({ headers }) => Number(headers["x-deadline-remaining-ms"]))
+      assert.isAtMost(second!, first! - 290)
+      assert.isAtLeast(second!, 0)
+    }).pipe(Effect.scoped, Effect.provide(UndiciDispatcher.layerClient())))
 
   it("wrong options are refused, all at once", () => {
     let findings: ReadonlyArray<string> = []

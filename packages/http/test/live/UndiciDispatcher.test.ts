@@ -1,7 +1,7 @@
 import { HttpBody, HttpClient } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
-import { Deferred, Effect, Exit, Fiber, TestClock } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
 import { Backoff, InvalidOptions, Retry } from "../support/core.js"
 import { HttpFailure, HttpResilience, UndiciDispatcher } from "../support/modules.js"
 import { serve } from "../support/servers.js"
@@ -108,6 +108,32 @@ describe("UndiciDispatcher", () => {
         assert.strictEqual(HttpFailure.reachOf(headers), "MaybeSent")
         assert.strictEqual((headers as any).cause.code, "UND_ERR_HEADERS_TIMEOUT")
       })))
+
+  for (const poolTimeout of ["1500.5 millis", "30 days", "60 days"] as const) {
+    it.live(`a request waits for its connection with a pool timeout of ${poolTimeout}`, () =>
+      withClient({ connections: 1, poolTimeout }, (client) =>
+        Effect.gen(function*() {
+          const server = yield* serve((response) => setImmediate(() => response.end("answer")))
+          const answers = yield* Effect.all(Array.from({ length: 4 }, () => text(client, server.url)), {
+            concurrency: "unbounded"
+          })
+          assert.deepStrictEqual(answers, ["answer", "answer", "answer", "answer"])
+        })).pipe(Effect.scoped))
+  }
+
+  it.live("refuses what comes after its scope has closed, whatever the age of its connections", () =>
+    Effect.gen(function*() {
+      const server = yield* serve((response) => response.end("answer"))
+      const scope = yield* Scope.make()
+      const layer = UndiciDispatcher.layerClient({ maxConnectionAge: "1 milli" })
+      const client = Context.get(yield* Layer.buildWithScope(layer, scope), HttpClient.HttpClient)
+      assert.strictEqual(yield* text(client, server.url), "answer")
+      yield* Scope.close(scope, Exit.void)
+      // Older than its connections may be.
+      yield* Effect.sleep(5)
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(text(client, server.url))))
+      assert.strictEqual(server.seen.length, 1)
+    }).pipe(Effect.scoped))
 
   it.effect("wrong options are refused, all at once", () =>
     Effect.gen(function*() {
