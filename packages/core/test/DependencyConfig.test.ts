@@ -14,7 +14,7 @@ import * as Exit from "effect/Exit"
 import * as HashSet from "effect/HashSet"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import { variable } from "../src/internal/settingsReader.js"
+import { variable } from "../src/internal/settingsPaths.js"
 
 class Payments extends Dependency.Service<Payments>()("payments", {
   bulkhead: { maxConcurrent: 20, maxQueue: 5 },
@@ -328,6 +328,73 @@ describe("Dependency.layerConfig", () => {
         const provider = ConfigProvider.fromJson({ ...nested, PAYMENTS_BULKHEAD_MAX_CONCURRENT: "9" })
         const error = yield* Effect.flip(Effect.scoped(building(Payments.layerConfig(), provider)))
         assert.include(String(error.message), "PAYMENTS_BULKHEAD_MAX_CONCURRENT is [\"7\",\"9\"], allowed is one value")
+      }))
+  })
+
+  describe("the provider may call the names otherwise than the program", () => {
+    const flat = (spell: (name: string) => string) => (name: string, text: string) =>
+      ConfigProvider.fromMap(new Map([[spell(name), text]]))
+    const record =
+      (spell: (word: string) => string, split: (name: string) => ReadonlyArray<string>) =>
+      (name: string, text: string): ConfigProvider.ConfigProvider =>
+        ConfigProvider.fromJson(split(name).reduceRight<unknown>((inner, word) => ({ [spell(word)]: inner }), text))
+    const words = (name: string) => name.split("_")
+    const whole = (name: string) => [name]
+    const sections = (name: string) => name.split(/_(?=BULKHEAD|MAX)/)
+    const same = (name: string) => name
+    const lower = (name: string) => name.toLowerCase()
+    const kebab = (name: string) => lower(name).replaceAll("_", "-")
+    const billing = (name: string) => name.replace("PAYMENTS", "billing")
+    const nest = ConfigProvider.nested("APP")
+    const below = (name: string) => ["APP", ...words(name)]
+
+    const providers: Record<string, (name: string, text: string) => ConfigProvider.ConfigProvider> = {
+      "nested, in one word": (name, text) => nest(record(same, () => ["APP", name])(name, text)),
+      "nested, word by word": (name, text) => nest(record(same, below)(name, text)),
+      "nested, a map with a delimiter": (name, text) => nest(variables({ [`APP_${name}`]: text })),
+      "nested twice": (name, text) =>
+        nest(ConfigProvider.nested(record(same, () => ["APP", "SITE", ...words(name)])(name, text), "SITE")),
+      "unnested": (name, text) =>
+        ConfigProvider.unnested(record(same, () => words(name).slice(1))(name, text), "PAYMENTS"),
+      "small letters, in one word": (name, text) => ConfigProvider.lowerCase(flat(lower)(name, text)),
+      "small letters, word by word": (name, text) => ConfigProvider.lowerCase(record(lower, words)(name, text)),
+      "kebab case, by section": (name, text) => ConfigProvider.kebabCase(record(kebab, sections)(name, text)),
+      "constant case": (name, text) => ConfigProvider.constantCase(record(same, sections)(name, text)),
+      "snake case below a name": (name, text) =>
+        nest(ConfigProvider.snakeCase(record(lower, below)(name, text))).pipe(ConfigProvider.lowerCase),
+      "a head of every name": (name, text) =>
+        ConfigProvider.mapInputPath(record((word) => `x-${word}`, words)(name, text), (word) => `x-${word}`),
+      "another word for the prefix": (name, text) =>
+        ConfigProvider.mapInputPath(record(billing, words)(name, text), billing),
+      "behind an empty provider, nested": (name, text) =>
+        ConfigProvider.orElse(variables({}), () => nest(record(same, below)(name, text))),
+      "behind an empty provider, in small letters": (name, text) =>
+        ConfigProvider.orElse(variables({}), () => ConfigProvider.lowerCase(record(lower, words)(name, text))),
+      "in one word behind a provider": (name, text) =>
+        ConfigProvider.orElse(variables({}), () => nest(record(same, () => ["APP", ...whole(name)])(name, text)))
+    }
+    for (const [title, provider] of Object.entries(providers)) {
+      it.effect(title, () =>
+        Effect.scoped(Effect.gen(function*() {
+          const read = yield* building(Payments.layerConfig(), provider("PAYMENTS_BULKHEAD_MAX_CONCURRENT", "7"))
+          const { state } = yield* Effect.provide(Payments, read)
+          assert.strictEqual((yield* state).bulkhead?.maxConcurrent, 7)
+          for (const [name, text] of [["MAX_CONCURENT", "7"], ["MAX_CONCURRENT", "1,5"]] as const) {
+            const path = `PAYMENTS_BULKHEAD_${name}`
+            const error = yield* Effect.flip(building(Payments.layerConfig(), provider(path, text)))
+            assert.instanceOf(error, InvalidSettings)
+            assert.deepStrictEqual(error.findings.map(({ path, value }) => [path, value]), [[path, text]])
+          }
+        })))
+    }
+
+    it.effect("a name that only reads like a setting is refused beside it", () =>
+      Effect.gen(function*() {
+        const provider = ConfigProvider.fromJson({
+          PAYMENTS: { BULKHEAD: { MAX_CONCURRENT: "7", maxConcurrent: "9" } }
+        })
+        const error = yield* Effect.flip(Effect.scoped(building(Payments.layerConfig(), provider)))
+        assert.match(String(error), /PAYMENTS_BULKHEAD_maxConcurrent is "9"/)
       }))
   })
 

@@ -9,7 +9,8 @@ import * as Fault from "../Fault.js"
 import { Validation } from "../Options.js"
 import type { Caps } from "./blastRadius.js"
 import { type Rule, ruleOf } from "./chaosInjector.js"
-import { flag, number, type Parse, Reader, variable, type WrongText } from "./settingsReader.js"
+import { variable } from "./settingsPaths.js"
+import { flag, number, type Parse, Reader, type WrongText } from "./settingsReader.js"
 
 /**
  * With what an injector starts.

@@ -13,7 +13,8 @@ import * as Retry from "../Retry.js"
 import * as RetryBudget from "../RetryBudget.js"
 import * as TripPolicy from "../TripPolicy.js"
 import { isRecord, type Settings, slotNames, type Slots } from "./dependencySlots.js"
-import { duration, flag, isOff, number, type Parse, Reader, variable, type WrongText } from "./settingsReader.js"
+import { variable } from "./settingsPaths.js"
+import { duration, flag, isOff, number, type Parse, Reader, type WrongText } from "./settingsReader.js"
 
 const jitter: Parse = (text) => {
   if (text === "full" || text === "equal" || text === "none") {

@@ -1,12 +1,12 @@
 /**
  * Reads settings from Effect's `Config`, text by text: what is wrong is collected, so that all of it can be told at once.
  */
-import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { InvalidOptions, millisOf, unknownName } from "../Options.js"
+import { type Path, pathsBelow, textAt, variable } from "./settingsPaths.js"
 
 /** What a text says, or what would be allowed in its place. */
 type Parsed = { readonly value: unknown } | { readonly allowed: string }
@@ -34,14 +34,6 @@ export const flag: Parse = (text) =>
   text === "true" || text === "false" ? { value: text === "true" } : { allowed: "true or false" }
 
 /**
- * The name of the variable for a field: `retry.maxRetries` is `RETRY_MAX_RETRIES`.
- *
- * @internal
- */
-export const variable = (field: string): string =>
-  field.replace(/([a-z0-9])([A-Z])/g, "$1_$2").replace(/[^A-Za-z0-9]+/g, "_").replace(/^_|_$/g, "").toUpperCase()
-
-/**
  * A variable with a wrong value.
  *
  * @internal
@@ -51,42 +43,6 @@ export interface WrongText {
   readonly value: unknown
   readonly allowed: string
 }
-
-/** Where a provider has a value. */
-type Path = ReadonlyArray<string>
-
-const textAt = (path: Path): Effect.Effect<string | undefined, ConfigError.ConfigError> => {
-  const config = path.slice(0, -1).reduceRight(
-    (inner, part) => Config.nested(inner, part),
-    Config.string(path[path.length - 1]!)
-  )
-  return Effect.map(Config.option(config), Option.getOrUndefined)
-}
-
-/** No setting has as many words. */
-const mostParts = 16
-
-/** A provider that cannot list its names is not asked again. */
-const pathsBelow = (prefix: string): Effect.Effect<ReadonlyMap<string, ReadonlyArray<Path>>> =>
-  Effect.configProviderWith(({ flattened }) => {
-    const found = new Map<string, Array<Path>>()
-    const walk = (path: Path): Effect.Effect<void> =>
-      Effect.flatMap(
-        Effect.orElseSucceed(flattened.enumerateChildren([...path]), (): Iterable<string> => []),
-        (children) => Effect.forEach(children, (child) => visit([...path, child]), { discard: true })
-      )
-    const visit = (path: Path): Effect.Effect<void> => {
-      const joined = path.join("_")
-      const below = joined.startsWith(`${prefix}_`)
-      if (below) {
-        const name = joined.slice(prefix.length + 1)
-        found.set(name, [...found.get(name) ?? [], path])
-      }
-      const leadsThere = below || joined === prefix || prefix.startsWith(`${joined}_`)
-      return leadsThere && path.length <= mostParts ? walk(path) : Effect.void
-    }
-    return Effect.as(walk([]), found)
-  })
 
 /**
  * Reads one text after the other, and remembers which variables it knows.
