@@ -17,6 +17,7 @@ import * as Alarm from "./Alarm.js"
 import { DependencyRegistry, type Registry } from "./DependencyRegistry.js"
 import type { BulkheadFigures, CircuitFigures, FallbackFigures, OperationFigures } from "./internal/figuresModel.js"
 import { Recorder } from "./internal/figuresRecorder.js"
+import { groupedBy } from "./internal/records.js"
 import type { DependencyState } from "./LiveDependency.js"
 import { Validation } from "./Options.js"
 import * as ResilienceEvent from "./ResilienceEvent.js"
@@ -183,20 +184,20 @@ const snapshotOf = (
   live: ReadonlyArray<{ readonly dependency: string; readonly state: DependencyState; readonly limited: boolean }>
 ): Snapshot => {
   const { bulkheads, circuits, fallbacks, operations, since } = recorder.read(now, calendar - now)
-  const names = new Set([...operations, ...live].map(({ dependency }) => dependency))
-  circuits.forEach(({ breaker, dependency }) => names.add(dependency ?? breaker))
+  const states = new Map(live.map((one) => [one.dependency, one]))
+  const called = groupedBy(operations, ({ dependency }) => dependency)
+  const guarded = groupedBy(circuits, ({ breaker, dependency }) => dependency ?? breaker)
+  const names = new Set([...called.keys(), ...states.keys(), ...guarded.keys()])
   return {
     at: calendar,
     since,
     slowerThanMillis,
     dependencies: byName([...names].map((name) => {
-      const one = live.find(({ dependency }) => dependency === name)
+      const one = states.get(name)
       return {
         dependency: name,
-        operations: operations.filter(({ dependency }) => dependency === name),
-        circuits: circuits
-          .filter(({ breaker, dependency }) => (dependency ?? breaker) === name)
-          .map(({ dependency: _, ...circuit }) => circuit),
+        operations: called.get(name) ?? [],
+        circuits: (guarded.get(name) ?? []).map(({ dependency: _, ...circuit }) => circuit),
         limited: one?.limited,
         live: one?.state
       }

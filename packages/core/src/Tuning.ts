@@ -323,9 +323,9 @@ export const now = (
     const present = yield* snapshot
     const policies = new Map<string, Policy.Policy.Any>()
     const keyOf = (dependency: string, operation: string | undefined) => JSON.stringify([dependency, operation])
+    const figures = new Map(present.dependencies.map((one) => [one.dependency, one.operations]))
     for (const live of yield* DependencyRegistry.list) {
-      const called = present.dependencies.find(({ dependency }) => dependency === live.dependency)?.operations ?? []
-      for (const { operation } of called) {
+      for (const { operation } of figures.get(live.dependency) ?? []) {
         policies.set(keyOf(live.dependency, operation), yield* live.policy(operation))
       }
     }

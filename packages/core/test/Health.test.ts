@@ -5,6 +5,7 @@ import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
 import * as Failure from "@holdfast/core/Failure"
 import * as Fallback from "@holdfast/core/Fallback"
 import * as Health from "@holdfast/core/Health"
+import type { DependencyState } from "@holdfast/core/LiveDependency"
 import { InvalidOptions } from "@holdfast/core/Options"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
 import * as Retry from "@holdfast/core/Retry"
@@ -18,6 +19,8 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Random from "effect/Random"
+import { HealthReader } from "../src/internal/dependencyHealth.js"
+import { CircuitRecord, HealthRecord } from "../src/internal/healthRecord.js"
 import { assertGolden } from "./support/golden.js"
 
 class Lost extends Failure.Retryable("Lost")<{ readonly message: string }> {}
@@ -469,6 +472,31 @@ describe("Health of a program", () => {
       )
       assertGolden("health", text)
     }))
+
+  it("is read in proportion to the number of dependencies: each row is looked at as often in many as in few", () => {
+    const looks = (count: number): number => {
+      let looks = 0
+      const watched = <A extends { readonly dependency: string }>(row: A): A => {
+        const { dependency } = row
+        return Object.defineProperty(row, "dependency", {
+          get: () => {
+            looks++
+            return dependency
+          }
+        })
+      }
+      const record = new HealthRecord(count, [])
+      const names = Array.from({ length: count }, (_, place) => `d${place}`)
+      for (const name of names) record.circuits.set(name, watched(new CircuitRecord(name, `${name}.own`)))
+      const limits = { stuckMillis: 1, unprovenMillis: 1, flappingAt: 1, rehearsed: {} }
+      const { dependencies } = new HealthReader(record, limits, 0, 0).read(
+        names.map((dependency) => watched({ dependency, operations: {} } as DependencyState))
+      )
+      assert.deepStrictEqual(dependencies.map(({ circuits }) => circuits.length), names.map(() => 1))
+      return looks
+    }
+    assert.strictEqual(looks(80), 8 * looks(10))
+  })
 
   it("has no options but these", () => {
     const refused = (options: any): string => {

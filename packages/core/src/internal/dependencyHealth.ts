@@ -18,7 +18,7 @@ import {
   type Status
 } from "./healthModel.js"
 import type { CircuitRecord, FallbackRecord, HealthRecord } from "./healthRecord.js"
-import { keyOf, ownValue } from "./records.js"
+import { groupedBy, keyOf, ownValue } from "./records.js"
 
 /**
  * The numbers of the options.
@@ -61,14 +61,18 @@ export class HealthReader {
 
   read(live: ReadonlyArray<DependencyState>): Report {
     const { calls, circuits, fallbacks } = this.record
-    const names = new Set([...live.map(({ dependency }) => dependency), ...calls.keys()])
-    circuits.forEach(({ dependency }) => names.add(dependency))
-    const known = [...fallbacks.values()].map((one) => [this.fallback(one), this.troubles(one)] as const)
-    known.forEach(([{ dependency }]) => dependency !== undefined && names.add(dependency))
-    const dependencies = [...names].sort().map((name) =>
-      this.dependency(name, live.find(({ dependency }) => dependency === name), known)
+    const states = new Map(live.map((state) => [state.dependency, state]))
+    const heard = groupedBy(circuits.values(), ({ dependency }) => dependency)
+    const known = groupedBy(
+      [...fallbacks.values()].map((one) => [this.fallback(one), this.troubles(one)] as const),
+      ([{ dependency }]) => dependency
     )
-    const loose = known.filter(([{ dependency }]) => dependency === undefined)
+    const loose = known.get(undefined) ?? []
+    const names = new Set([...states.keys(), ...calls.keys(), ...heard.keys()])
+    for (const name of known.keys()) if (name !== undefined) names.add(name)
+    const dependencies = [...names].sort().map((name) =>
+      this.dependency(name, states.get(name), heard.get(name) ?? [], known.get(name) ?? [])
+    )
     return {
       at: this.at,
       status: dependencies.some(({ criticality, status }) => status === "down" && criticality === "critical")
@@ -85,11 +89,11 @@ export class HealthReader {
   private dependency(
     name: string,
     live: DependencyState | undefined,
-    known: ReadonlyArray<readonly [FallbackHealth, ReadonlyArray<Problem>]>
+    heard: ReadonlyArray<CircuitRecord>,
+    own: ReadonlyArray<readonly [FallbackHealth, ReadonlyArray<Problem>]>
   ): DependencyHealth {
     const calls = this.record.calls.get(name)
-    const circuits = this.circuits(name, live)
-    const own = known.filter(([{ dependency }]) => dependency === name)
+    const circuits = this.circuits(name, live, heard)
     const fallbacks = own.map(([fallback]) => fallback)
     const guarded = circuits.some(({ operation, state }) => operation === undefined && state !== "disabled")
     const failing = !guarded && calls !== undefined && calls.inRow >= downAfter
@@ -131,12 +135,12 @@ export class HealthReader {
   }
 
   /** The registry knows the present, events know how it came to it. */
-  private circuits(dependency: string, live: DependencyState | undefined): ReadonlyArray<CircuitHealth> {
-    const heard = new Map(
-      [...this.record.circuits.values()].flatMap((circuit) =>
-        circuit.dependency === dependency ? [[circuit.breaker, circuit] as const] : []
-      )
-    )
+  private circuits(
+    dependency: string,
+    live: DependencyState | undefined,
+    records: ReadonlyArray<CircuitRecord>
+  ): ReadonlyArray<CircuitHealth> {
+    const heard = new Map(records.map((circuit) => [circuit.breaker, circuit]))
     const found: Array<CircuitHealth> = []
     const add = (breaker: string, operation: string | undefined, piece: PieceStates["circuitBreaker"]) => {
       if (piece?.on === true) {

@@ -27,6 +27,28 @@ export const ownerOf = (dependency: string | undefined, piece: string): string |
 export const ownValue = <A>(record: { readonly [name: string]: A }, name: string): A | undefined =>
   Object.hasOwn(record, name) ? record[name] : undefined
 
+/**
+ * The rows of each name, in their order. Who looks for the rows of many names looks here, not through all rows for each of them.
+ *
+ * @internal
+ */
+export const groupedBy = <A, Name>(
+  rows: Iterable<A>,
+  nameOf: (row: A) => Name
+): ReadonlyMap<Name, ReadonlyArray<A>> => {
+  const groups = new Map<Name, Array<A>>()
+  for (const row of rows) {
+    const name = nameOf(row)
+    const group = groups.get(name)
+    if (group === undefined) {
+      groups.set(name, [row])
+    } else {
+      group.push(row)
+    }
+  }
+  return groups
+}
+
 /** What is kept of one fallback. */
 interface OfFallback {
   readonly fallback: string
