@@ -5,6 +5,7 @@ import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Deadline from "@holdfast/core/Deadline"
 import * as Dependency from "@holdfast/core/Dependency"
 import * as DependencyRegistry from "@holdfast/core/DependencyRegistry"
+import * as Diagnosis from "@holdfast/core/Diagnosis"
 import * as Failure from "@holdfast/core/Failure"
 import * as Fallback from "@holdfast/core/Fallback"
 import * as Figures from "@holdfast/core/Figures"
@@ -304,6 +305,49 @@ describe("Figures", () => {
       yield* Timeout.make(100)(Effect.void)
       assert.deepStrictEqual((yield* read).dependencies, [])
     }))
+})
+
+describe("The requests behind an opening", () => {
+  const options = { openJitter: 0, tripPolicy: CircuitBreaker.consecutive(3), dependency: "stock" } as const
+  const retry = Retry.make({ maxRetries: 2, schedule: Backoff.constant(100, { jitter: "none" }), dependency: "stock" })
+  const counted = (snapshot: Figures.Snapshot) =>
+    snapshot.dependencies.flatMap(({ circuits }) => circuits.map(({ narrowest }) => narrowest?.requests))
+  const codes = (snapshot: Figures.Snapshot) => Diagnosis.fromSnapshot(snapshot).map(({ code }) => code)
+  /** Begun together: their first attempts fail before the last good attempt of another call, their ends come after it. */
+  const around = (policy: Policy.Policy<any>) =>
+    Effect.gen(function*() {
+      const failing = yield* Effect.fork(
+        Effect.all(Array.from({ length: 3 }, () => Effect.exit(policy(Effect.fail(new Busy())))), {
+          concurrency: "unbounded"
+        })
+      )
+      yield* policy(answering(150))
+      yield* Fiber.join(failing)
+    })
+
+  watching(
+    "are the calls that ended, for a breaker that counts calls: their first attempts may be older",
+    (read) =>
+      Effect.gen(function*() {
+        const breaker = yield* CircuitBreaker.make({ name: "stock", ...options })
+        yield* around(Policy.compose(breaker, retry))
+        const snapshot = yield* read
+        assert.deepStrictEqual(counted(snapshot), [3])
+        assert.notInclude(codes(snapshot), "retries-counted")
+      })
+  )
+
+  watching(
+    "are one for the attempts of one call, for a breaker that counts attempts",
+    (read) =>
+      Effect.gen(function*() {
+        const breaker = yield* CircuitBreaker.make({ name: "stock", ...options })
+        yield* times(1, Policy.compose(retry, breaker)(Effect.fail(new Busy())))
+        const snapshot = yield* read
+        assert.deepStrictEqual(counted(snapshot), [1])
+        assert.include(codes(snapshot), "retries-counted")
+      })
+  )
 })
 
 describe("Figures over time", () => {

@@ -7,12 +7,12 @@ import * as Outcome from "../Outcome.js"
 import type {
   AttemptEnded,
   BulkheadRejected,
+  CallEnded,
   CircuitChanged,
   FallbackFailed,
   FallbackServed,
   ResilienceEvent
 } from "../ResilienceEvent.js"
-import type * as TripPolicy from "../TripPolicy.js"
 import { ofChange } from "./circuitWords.js"
 import { isDeclared } from "./declared.js"
 import { Cell, type Measures } from "./figuresCell.js"
@@ -24,26 +24,8 @@ import {
   type OperationFigures,
   other
 } from "./figuresModel.js"
+import { FailedRequests } from "./figuresRequests.js"
 import { keyOf, ofFallback, ownerOf } from "./records.js"
-
-/** So many failed requests are remembered for each dependency, to tell how many were behind an opening. */
-const mostFailures = 128
-
-/** The instants at which requests failed at their first attempt. */
-class FailedRequests {
-  private readonly at = new Float64Array(mostFailures).fill(-Infinity)
-  private next = 0
-  lastGood = -Infinity
-
-  add(at: number): void {
-    this.at[this.next] = at
-    this.next = (this.next + 1) % mostFailures
-  }
-
-  since(from: number): number {
-    return this.at.reduce((count, at) => at >= from ? count + 1 : count, 0)
-  }
-}
 
 interface Circuit {
   readonly breaker: string
@@ -78,18 +60,6 @@ class Periods {
   }
   get total(): number {
     return this.current + this.previous
-  }
-}
-
-/** Since when the breaker has counted what made it open. */
-const reachOf = (policy: TripPolicy.Trip["policy"], at: number, lastGood: number, closedAt: number): number => {
-  switch (policy._tag) {
-    case "Consecutive":
-      return Math.max(lastGood, closedAt)
-    case "Failures":
-      return Math.max(at - policy.withinMillis, closedAt)
-    default:
-      return policy.window._tag === "Time" ? Math.max(at - policy.window.millis, closedAt) : closedAt
   }
 }
 
@@ -136,7 +106,7 @@ export class Recorder {
     this.turn(event.at)
     switch (event._tag) {
       case "CallEnded":
-        this.cellOf(event.call, event.at)?.callEnded(event)
+        this.callEnded(event)
         break
       case "AttemptEnded":
         this.attemptEnded(event)
@@ -206,6 +176,14 @@ export class Recorder {
     return kept(this.failedRequests, dependency, this.mostDependencies, () => new FailedRequests())
   }
 
+  private callEnded(event: CallEnded): void {
+    const { at, call, outcome } = event
+    this.cellOf(call, at)?.callEnded(event)
+    if (call.dependency !== undefined && Outcome.rowOf(outcome).circuitBreaker === "failure") {
+      this.failuresOf(call.dependency).callFailed(at)
+    }
+  }
+
   private attemptEnded(event: AttemptEnded): void {
     const { at, call, outcome } = event
     this.cellOf(call, at)?.attemptEnded(event)
@@ -217,7 +195,7 @@ export class Recorder {
       if (known !== undefined) known.lastGood = at
     } else if (call.attempt === 1 && outcome.fault === undefined) {
       // An attempt that a limit cut may read as interrupted: the breaker counts it all the same.
-      this.failuresOf(call.dependency).add(at)
+      this.failuresOf(call.dependency).firstFailed(at)
     }
   }
 
@@ -267,10 +245,11 @@ export class Recorder {
         circuit.reopened.current++
       } else {
         circuit.trips.current++
-        const failures = this.failuresOf(event.dependency ?? event.breaker)
-        // The attempt that tripped it is told of after this.
-        const requests = failures.since(reachOf(event.trip.policy, event.at, failures.lastGood, circuit.closedAt)) +
-          (event.call?.attempt === 1 ? 1 : 0)
+        const requests = this.failuresOf(event.dependency ?? event.breaker).behind(
+          event,
+          event.trip.policy,
+          circuit.closedAt
+        )
         const narrowest = circuit.narrowest
         if (narrowest === undefined || requests / event.trip.counted < narrowest.requests / narrowest.trip.counted) {
           circuit.narrowest = { at: event.at, trip: event.trip, requests }
