@@ -12,11 +12,6 @@ import type { Tier } from "./fallbackModel.js"
 import * as queue from "./fallbackQueue.js"
 import { checkCommon, makeTier } from "./fallbackTier.js"
 
-/** What a `Backoff` is to the queue. */
-interface Delays {
-  readonly delay: (retry: number, previous: number, draw: number) => number
-}
-
 /**
  * @since 0.1.0
  * @category models
@@ -30,7 +25,7 @@ export interface DeferralQueueOptions<Job, A, E, R> {
    * A `Backoff`: the delays between the tries of one job; meanwhile other jobs are settled. Default exponential, 1
    * second to 1 minute.
    */
-  readonly schedule?: Delays | undefined
+  readonly schedule?: queue.Delays | undefined
   /** Tries after the first. A `Permanent` failure ends a job at once. Default: until it is settled. */
   readonly maxRetries?: number | undefined
   /** Jobs settled at the same time. Default 1. */
@@ -38,8 +33,8 @@ export interface DeferralQueueOptions<Job, A, E, R> {
   /** How long closing the scope waits while each job is tried once more. Default 5 seconds; zero stops at once. */
   readonly drainFor?: Duration.DurationInput | undefined
   /**
-   * Names a job; while it is pending the same name is accepted once. Default: the name of the queue and a running
-   * number.
+   * Names a job; while it is pending the same name is accepted once. A function that throws, or gives no text or an empty one,
+   * refuses the job as a defect. Default: the name of the queue and a running number.
    */
   readonly id?: ((job: Job) => string) | undefined
   /** What the user is told, such as "Payment pending". Default: "Accepted, will be done later". */
@@ -79,7 +74,7 @@ export interface DeferralQueue<Job, out A = unknown, out E = unknown> {
 }
 
 /** Makes queues with these delays where the user gives none. */
-export const makeWith = (defaultSchedule: Delays) =>
+export const makeWith = (defaultSchedule: queue.Delays) =>
 <Job, A, E, R>(
   options: DeferralQueueOptions<Job, A, E, R>
 ): Effect.Effect<DeferralQueue<Job, A, E>, never, R | Scope.Scope> =>
@@ -130,7 +125,8 @@ export const makeWith = (defaultSchedule: Delays) =>
           name: name ?? "deferred",
           capacity: options.capacity,
           settle: (job) => Effect.provide(options.settle(job), context),
-          delay: (schedule ?? defaultSchedule).delay,
+          schedule: schedule ?? defaultSchedule,
+          defaultSchedule,
           maxRetries: maxRetries ?? Infinity,
           concurrency: concurrency ?? 1,
           drainMillis,

@@ -3,29 +3,25 @@
  * built.
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
-import * as Alarm from "../Alarm.js"
 import type * as Call from "../Call.js"
 import * as Deadline from "../Deadline.js"
 import * as Failure from "../Failure.js"
 import { InvalidOptions } from "../Options.js"
-import * as Outcome from "../Outcome.js"
+import type * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
 import type * as Step from "../Step.js"
-import { announce, logDefect } from "./announce.js"
+import { announce } from "./announce.js"
 import type { Found, LastGood } from "./fallbackCache.js"
+import { classified, fault, nowOf } from "./fallbackFault.js"
 import { type Answer, type Failed, TypeId } from "./fallbackModel.js"
 import { failedOf, type TierRun } from "./fallbackTier.js"
 import { Frame } from "./frame.js"
 import type { Link } from "./gate.js"
 import { type AnyEffect, type AnyFiber, asEffect, Caught, continuationsOf, currentFiber, Matched } from "./runtime.js"
-
-export const nowOf = (fiber: AnyFiber): number =>
-  Alarm.of(fiber.currentDefaultServices.unsafeMap.get(Clock.Clock.key)).now()
 
 /**
  * Makes a tier's limit out of a timeout: it runs after the deadline too, and is no call of its own, so listeners hear
@@ -116,12 +112,7 @@ export class Engine {
   }
 
   classified(exit: Exit.Exit<unknown, unknown>): Outcome.Outcome {
-    try {
-      return this.classify(exit)
-    } catch (defect) {
-      fault(`${this.name}.classify`, defect)
-      return exit._tag === "Success" ? Outcome.success : Failure.classify(exit)
-    }
+    return classified(this.name, this.classify, exit)
   }
 
   cover(exit: Exit.Exit<unknown, unknown>, outcome: Outcome.Outcome, input: unknown, sourced: boolean): AnyEffect {
@@ -192,13 +183,6 @@ export class Engine {
       deadline: undefined
     }
   }
-}
-
-/** A piece of the user's threw: it is told and logged, and counts as if it were not there. */
-export const fault = (part: string, defect: unknown): void => {
-  const fiber = currentFiber()
-  announce(fiber, () => ({ _tag: "PolicyFault", at: nowOf(fiber), call: undefined, part, defect }))
-  logDefect(fiber, `${part} threw; it counts as if it were not there`, defect)
 }
 
 /** The usual way: only a failure is looked at. It holds nothing of one run, so that the effect can be run again. */

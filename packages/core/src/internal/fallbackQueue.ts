@@ -14,7 +14,9 @@ import * as Stream from "effect/Stream"
 import * as Alarm from "../Alarm.js"
 import * as Deadline from "../Deadline.js"
 import * as Failure from "../Failure.js"
-import { capture } from "./asyncContext.js"
+import { show } from "../Options.js"
+import { classified, fault } from "./fallbackFault.js"
+import { Wait } from "./fallbackWait.js"
 
 /**
  * The answer of a deferral queue: accepted, not done yet.
@@ -80,16 +82,23 @@ export interface Unsettled<out Job> {
   readonly attempts: number
 }
 
+/** What a `Backoff` is to the queue. */
+export interface Delays {
+  readonly delay: (retry: number, previous: number, draw: number) => number
+}
+
 /** What the queue needs to know; all is checked before. */
 export interface Settings {
   readonly name: string
   readonly capacity: number
   readonly settle: (job: any) => Effect.Effect<unknown, unknown>
-  readonly delay: (retry: number, previous: number, draw: number) => number
+  readonly schedule: Delays
+  /** In place of `schedule`, where that throws. */
+  readonly defaultSchedule: Delays
   readonly maxRetries: number
   readonly concurrency: number
   readonly drainMillis: number
-  readonly identify: ((job: any) => string) | undefined
+  readonly identify: ((job: any) => unknown) | undefined
   readonly message: (job: any) => string
   readonly classify: Failure.Classify
 }
@@ -99,37 +108,6 @@ interface Entry extends Unsettled<any> {
   previousDelay: number
   /** Not before this instant. */
   due: number
-}
-
-/** A wait that ends by an alarm or by hand, whichever comes first. */
-class Wait implements Alarm.Entry {
-  at = 0
-  place = -1
-  private readonly resume: (effect: Effect.Effect<void>) => void
-  private readonly alarms: Alarm.Alarms
-  /** The worker's own: a job is offered by a call whose context must not go on in it. */
-  private readonly context = capture()
-  private over = false
-  constructor(alarms: Alarm.Alarms, at: number, resume: (effect: Effect.Effect<void>) => void) {
-    this.alarms = alarms
-    this.resume = resume
-    if (at < Infinity) {
-      alarms.schedule(this, at, alarms.now())
-    }
-  }
-  ring(): void {
-    if (!this.over) {
-      this.context.runInAsyncScope(this.resume, undefined, Effect.void)
-      this.end()
-    }
-  }
-  end(): void {
-    if (!this.over) {
-      this.over = true
-      this.alarms.cancel(this)
-      this.context.emitDestroy()
-    }
-  }
 }
 
 /** The live queue. A job is in `waiting` or in `taken` from its acceptance to its end, and never in both. */
@@ -167,10 +145,13 @@ export class Deferrals {
 
   readonly settlements: Stream.Stream<Settlement<any, any, any>> = Stream.suspend(() => Stream.fromPubSub(this.changes))
 
-  /** Takes a job in one step, so that no interruption can come between the promise and the keeping of it. */
+  /**
+   * Takes a job in one step, so that no interruption can come between the promise and the keeping of it. The user's `id` and `message`
+   * are asked before anything is taken: what they throw refuses the job.
+   */
   accept(job: unknown): Exit.Exit<Pending, QueueFull> {
-    const { identify, message, name } = this.settings
-    const id = identify === undefined ? `${name}-${++this.numbered}` : identify(job)
+    const { message, name } = this.settings
+    const id = this.idOf(job)
     const same = this.known.get(id)
     if (same !== undefined) {
       return Exit.succeed(same)
@@ -184,6 +165,19 @@ export class Deferrals {
     this.waiting.push({ id, job, attempts: 0, previousDelay: 0, due: -Infinity })
     this.wakeOne()
     return Exit.succeed(pending)
+  }
+
+  /** An id that is missing must not become one that all jobs share: of two orders one would never be done. */
+  private idOf(job: unknown): string {
+    const { identify, name } = this.settings
+    if (identify === undefined) {
+      return `${name}-${++this.numbered}`
+    }
+    const id = identify(job)
+    if (typeof id !== "string" || id === "") {
+      throw new TypeError(`${name}.id is ${show(id)}, allowed is a text that is not empty`)
+    }
+    return id
   }
 
   refusal(): QueueFull | undefined {
@@ -239,24 +233,48 @@ export class Deferrals {
       entry.attempts++
       return Effect.flatMap(
         Effect.exit(restore(Effect.suspend(() => this.settings.settle(entry.job)))),
-        (exit) => Effect.flatMap(Random.next, (draw) => this.attempted(entry, exit, draw))
+        (exit) =>
+          Effect.flatMap(Random.next, (draw) =>
+            Effect.catchAllDefect(
+              Effect.suspend(() => this.attempted(entry, exit, draw)),
+              () => Effect.sync(() => this.unheard(entry, draw))
+            ))
       )
     })
   )
 
+  /** A delay that is no time to wait would keep an accepted job back for ever: then the default one counts. */
+  private delay(retry: number, previous: number, draw: number): number {
+    const { defaultSchedule, name, schedule } = this.settings
+    try {
+      const delay: unknown = schedule.delay(retry, previous, draw)
+      if (typeof delay === "number" && delay >= 0 && delay < Infinity) {
+        return delay
+      }
+      throw new TypeError(`a delay is ${show(delay)}, allowed is a number of milliseconds, 0 or more`)
+    } catch (defect) {
+      fault(`${name}.schedule`, defect)
+      return defaultSchedule.delay(retry, previous, draw)
+    }
+  }
+
+  /** The classifier and the schedule, which are the user's, are asked before the job is let go of. */
   private attempted(entry: Entry, exit: Exit.Exit<unknown, unknown>, draw: number): Effect.Effect<void> {
-    const outcome = this.settings.classify(exit)
-    this.taken.delete(entry)
+    const { classify, maxRetries, name } = this.settings
+    const outcome = classified(name, classify, exit)
     if (outcome.class === "Interrupted") {
+      const delay = this.delay(0, 0, draw)
       // Nobody knows how far it came: it goes back to where it was taken from.
       entry.attempts--
+      this.taken.delete(entry)
       this.waiting.unshift(entry)
-      entry.due = this.closing ? Infinity : this.alarms.now() + this.settings.delay(0, 0, draw)
+      this.dueIn(entry, delay)
     } else if (
       // A job that is itself at fault ends the same way however often it is tried.
       outcome.class === "Success" || outcome.class === "Permanent" || outcome.fault === "caller" ||
-      entry.attempts > this.settings.maxRetries
+      entry.attempts > maxRetries
     ) {
+      this.taken.delete(entry)
       this.ended++
       this.known.delete(entry.id)
       this.changes.unsafeOffer({ id: entry.id, job: entry.job, exit, attempts: entry.attempts })
@@ -264,19 +282,36 @@ export class Deferrals {
       // The user was told "later": an end without success must not pass in silence.
       return exit._tag === "Success"
         ? Effect.void
-        : Effect.logWarning(`${this.settings.name}: the job ${entry.id} ended without success`, exit.cause)
+        : Effect.logWarning(`${name}: the job ${entry.id} ended without success`, exit.cause)
     } else {
-      entry.previousDelay = this.settings.delay(entry.attempts - 1, entry.previousDelay, draw)
+      entry.previousDelay = this.delay(entry.attempts - 1, entry.previousDelay, draw)
       const asked = outcome.retryAfter === undefined ? 0 : Duration.toMillis(outcome.retryAfter)
-      const wait = Math.max(entry.previousDelay, asked === Infinity ? beyondEveryBound : asked)
-      // Behind the others: a job that cannot be done must not keep back those that can. One last try while closing.
-      entry.due = this.closing ? Infinity : this.alarms.now() + wait
-      this.waiting.push(entry)
+      this.putBehind(entry, Math.max(entry.previousDelay, asked === Infinity ? beyondEveryBound : asked))
     }
     this.tellDrained()
     return exit._tag === "Failure" && Cause.isDie(exit.cause)
-      ? Effect.logError(`${this.settings.name}: the job ${entry.id} died`, exit.cause)
+      ? Effect.logError(`${name}: the job ${entry.id} died`, exit.cause)
       : Effect.void
+  }
+
+  /** A job that cannot be done must not keep back those that can. */
+  private putBehind(entry: Entry, delay: number): void {
+    this.taken.delete(entry)
+    this.waiting.push(entry)
+    this.dueIn(entry, delay)
+  }
+
+  /** One last try while closing. */
+  private dueIn(entry: Entry, delay: number): void {
+    entry.due = this.closing ? Infinity : this.alarms.now() + delay
+  }
+
+  /** Something that the job's end was told to threw, such as a logger: that stops no worker, and a job without an end is tried again. */
+  private unheard(entry: Entry, draw: number): void {
+    if (this.taken.has(entry)) {
+      this.putBehind(entry, this.settings.defaultSchedule.delay(entry.attempts - 1, 0, draw))
+      this.tellDrained()
+    }
   }
 
   // -- the end -----------------------------------------------------------------
