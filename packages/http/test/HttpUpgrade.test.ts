@@ -109,7 +109,7 @@ describe("a request to upgrade", () => {
             yield* until(() => client.closed)
           }
         }
-      }))
+      }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger))))
   }
 
   const spoilt = {
