@@ -7,18 +7,18 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleIntervals from "effect/ScheduleIntervals"
-import type * as Alarm from "./Alarm.js"
 import * as Backoff from "./Backoff.js"
 import * as Failure from "./Failure.js"
-import { classifier, type Sleeper } from "./internal/callState.js"
+import { classifier } from "./internal/callState.js"
 import { isRepeatable } from "./internal/declaredFacts.js"
 import { endStands, type Passage, type Repeater } from "./internal/gate.js"
+import { Repetition } from "./internal/repetition.js"
 import type { AnyEffect } from "./internal/runtime.js"
 import { Validation } from "./Options.js"
 import * as Outcome from "./Outcome.js"
@@ -43,7 +43,11 @@ export interface Options<R = never> {
   readonly when?: Failure.When | undefined
   /** Default `Failure.classify`. */
   readonly classify?: Failure.Classify | undefined
-  /** Releases a successful value that is thrown away because the classifier calls it a failure. The last value is returned as it came. */
+  /**
+   * Releases a successful value that is thrown away because the classifier calls it a failure. The last value is returned as it came. It is
+   * begun for each such value, and counts within the limits of the call: a total timeout, or a caller that leaves, interrupts it where the
+   * caller can be interrupted.
+   */
   readonly discard?: ((value: any) => Effect.Effect<unknown, never, R>) | undefined
   /** Names this piece in events. Default `retry`. */
   readonly name?: string | undefined
@@ -184,8 +188,13 @@ class RetryRepeater implements Repeater {
     return Clock.clockWith((clock) => {
       const now = clock.unsafeCurrentTimeMillis()
       const state = repetition.made === 1 ? schedule.initial : repetition.scheduleState
-      const step = repetition.passage.restore(schedule.step(now, input, state))
-      return Effect.flatMap(step as ReturnType<typeof schedule.step>, ([next, , decision]) => {
+      const step = repetition.passage.restore(Effect.suspend(() => schedule.step(now, input, state)))
+      const release = this.release(repetition.passage, exit)
+      // A step that dies, or that a limit cuts, ends the call, and the value goes with it.
+      const released = release === undefined
+        ? step
+        : Effect.catchAllCause(step, (cause) => Effect.zipRight(release, Effect.failCause(cause)))
+      return Effect.flatMap(released as ReturnType<typeof schedule.step>, ([next, , decision]) => {
         repetition.scheduleState = next
         const pause = ScheduleDecision.isDone(decision)
           ? this.giveUp(repetition.passage, "exhausted", outcome)
@@ -218,10 +227,16 @@ class RetryRepeater implements Repeater {
       frame.tell({ _tag: "RetryScheduled", at: now, call: frame.describe(), delay: Duration.millis(delay), outcome })
     }
     const pause = delay > 0 ? repetition.sleep(delay, now) : repetition.atOnce
+    const release = this.release(frame, exit)
+    return release === undefined ? pause : Effect.zipRight(release, pause)
+  }
+
+  /** Releases the value that is thrown away, if it needs that. */
+  private release(frame: Passage, exit: Exit.Exit<unknown, unknown>): AnyEffect | undefined {
     const discard = frame.facts.discard ?? this.discard
     return exit._tag === "Success" && discard !== undefined
-      ? Effect.zipRight(discard(exit.value), pause)
-      : pause
+      ? frame.begun(Effect.suspend(() => discard(exit.value)))
+      : undefined
   }
 
   private giveUp(frame: Passage, reason: RetryGivenUp["reason"], outcome: Outcome.Outcome): undefined {
@@ -229,65 +244,6 @@ class RetryRepeater implements Repeater {
       frame.tell({ _tag: "RetryGivenUp", at: frame.alarms.now(), call: frame.describe(), reason, outcome })
     }
     return undefined
-  }
-}
-
-/** What is kept of a call from its first failure on: the number of its attempts, and the one who sleeps in between. */
-class Repetition implements Alarm.Entry, Sleeper {
-  readonly passage: Passage
-  made = 1
-  previousDelay = 0
-  scheduleState: unknown = undefined
-  private resume: ((effect: AnyEffect) => void) | undefined = undefined
-  at = 0
-  place = -1
-
-  constructor(passage: Passage) {
-    this.passage = passage
-  }
-
-  /** The next attempt is made now. */
-  private readonly next = (): AnyEffect => {
-    if (this.passage.isCut()) {
-      return Effect.interrupt
-    }
-    this.made++
-    this.passage.callState.attempts = this.made
-    return Exit.void
-  }
-
-  readonly atOnce: AnyEffect = Effect.suspend(this.next)
-
-  sleep(delay: number, now: number): AnyEffect {
-    return this.passage.restore(Effect.async<unknown, unknown, unknown>((resume) => {
-      if (this.passage.isCut()) {
-        // The limit rang before the wait began, and the caller cannot be interrupted: nobody would wake it.
-        resume(Effect.interrupt)
-        return
-      }
-      this.resume = resume
-      this.passage.callState.sleeps(this)
-      this.passage.alarms.schedule(this, now + delay, now)
-      return Effect.sync(() => this.rise())
-    }))
-  }
-
-  private rise(): void {
-    this.passage.alarms.cancel(this)
-    this.passage.callState.rises(this)
-  }
-
-  ring(): void {
-    this.end(this.atOnce)
-  }
-
-  wake(end: () => Exit.Exit<never, unknown>): void {
-    this.end(end())
-  }
-
-  private end(next: AnyEffect): void {
-    this.rise()
-    this.passage.callState.within(this.resume!, undefined, next)
   }
 }
 

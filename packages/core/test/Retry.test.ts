@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Backoff from "../src/Backoff.js"
+import * as Bulkhead from "../src/Bulkhead.js"
 import * as CircuitBreaker from "../src/CircuitBreaker.js"
 import * as Deadline from "../src/Deadline.js"
 import * as Failure from "../src/Failure.js"
@@ -389,6 +390,87 @@ describe("a retry", () => {
           return Effect.succeed(attempt)
         })
         assert.deepStrictEqual(order, ["attempt 1", "released 1", "attempt 2"])
+      })
+  )
+
+  /** Values are failures, and every release of one waits for ever once it has begun. */
+  const neverReleased = (schedule: Schedule.Schedule<unknown, any>) => {
+    const released: Array<string> = []
+    const retry = Retry.make({
+      schedule,
+      classify: (exit) => Exit.isSuccess(exit) ? Outcome.retryable : Failure.classify(exit),
+      discard: () =>
+        Effect.zipRight(
+          Effect.sync(() => released.push("begun")),
+          Effect.onInterrupt(Effect.never, () => Effect.sync(() => released.push("cut")))
+        )
+    })
+    return { released, retry }
+  }
+
+  virtual(
+    "a release that does not end is cut by the total limit, and the permit is given back",
+    (seen) =>
+      Effect.gen(function*() {
+        const { released, retry } = neverReleased(steady(1))
+        const bulkhead = yield* Bulkhead.make({ name: "pool", maxConcurrent: 1 })
+        const policy = compose(Timeout.make("100 millis", { scope: "total" }), bulkhead, retry)
+        const { exit, took } = yield* timed(policy(Effect.succeed("bad")))
+        assert.deepStrictEqual([failureOf(exit)?._tag, took], ["TimedOut", 100])
+        assert.deepStrictEqual(released, ["begun", "cut"])
+        assert.strictEqual((yield* bulkhead.snapshot).active, 0)
+        assert.deepStrictEqual(seen.of("TimeoutFired").map(({ late }) => late), [false])
+      })
+  )
+
+  virtual("a release that does not end is cut when the caller leaves", () =>
+    Effect.gen(function*() {
+      const { released, retry } = neverReleased(steady(1))
+      const bulkhead = yield* Bulkhead.make({ name: "pool", maxConcurrent: 1 })
+      const caller = yield* Effect.fork(compose(bulkhead, retry)(Effect.succeed("bad")))
+      yield* Effect.sleep("1 second")
+      assert.deepStrictEqual(released, ["begun"])
+      yield* Fiber.interrupt(caller)
+      assert.deepStrictEqual(released, ["begun", "cut"])
+      assert.strictEqual((yield* bulkhead.snapshot).active, 0)
+    }))
+
+  virtual(
+    "a value is released once, also where the caller left in the very step that brought it",
+    () =>
+      Effect.gen(function*() {
+        const released: Array<string> = []
+        let calls = 0
+        const leaving = Effect.withFiberRuntime<string>((fiber) =>
+          Retry.make({
+            schedule: steady(1),
+            classify: (exit) => {
+              fiber.unsafeInterruptAsFork(fiber.id())
+              return Exit.isSuccess(exit) ? Outcome.retryable : Failure.classify(exit)
+            },
+            discard: (value: string) => Effect.sync(() => released.push(value))
+          })(Effect.sync(() => (calls++, "bad")))
+        )
+        const exit = yield* Fiber.await(yield* Effect.forkDaemon(leaving))
+        assert.isTrue(Exit.isInterrupted(exit))
+        assert.deepStrictEqual([released, calls], [["bad"], 1])
+      })
+  )
+
+  virtual(
+    "a schedule that dies, throws or does not end releases the value, which nobody gets",
+    () =>
+      Effect.gen(function*() {
+        const steps: ReadonlyArray<() => Effect.Effect<never>> = [() => Effect.die("bug"), () => Effect.never, () => {
+          throw new Error("bug")
+        }]
+        for (const step of steps) {
+          const { released, retry } = neverReleased(Schedule.makeWithState(undefined, step))
+          const policy = compose(Timeout.make("100 millis", { scope: "total" }), retry)
+          const { exit, took } = yield* timed(policy(Effect.succeed("bad")))
+          assert.isTrue(Exit.isFailure(exit))
+          assert.deepStrictEqual([took, released], [100, ["begun", "cut"]])
+        }
       })
   )
 

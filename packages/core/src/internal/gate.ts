@@ -80,6 +80,11 @@ export interface Passage {
   tell(event: ResilienceEvent.ResilienceEvent): void
   /** An effect as the caller would run it: interruptible, if the caller is. */
   restore(effect: AnyEffect): AnyEffect
+  /**
+   * An effect that begins although the call may be over, up to its first wait; from there on the caller's interruption and the limits of
+   * the call end it, as they end what is protected.
+   */
+  begun(effect: AnyEffect): AnyEffect
   /** Runs an effect before the caller goes on; for what must be logged from a synchronous step. */
   afterwards(effect: Effect.Effect<void>): void
   /** A piece of the policy threw: told once, logged once, and the call goes on. */

@@ -18,6 +18,7 @@ import {
   type AnyEffect,
   type AnyFiber,
   asEffect,
+  currentFiber,
   isInterruptible,
   keepForks,
   putBackRef,
@@ -70,6 +71,21 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
 
   restore(effect: AnyEffect): AnyEffect {
     return isInterruptible(this.flags) ? asEffect(new Restored(effect)) : effect
+  }
+
+  begun(effect: AnyEffect): AnyEffect {
+    return Effect.suspend(() => {
+      // A fiber of its own: in the caller's, an interruption that is pending would keep it from beginning.
+      const child = stopping.start(currentFiber(), this.flags, effect, undefined, false)
+      return Effect.flatMap(
+        Effect.exit(this.restore(child.join)),
+        (waited) =>
+          Effect.flatMap(
+            child.settle(waited),
+            (ended) => waited._tag === "Failure" && ended._tag === "Success" ? waited : ended
+          )
+      )
+    })
   }
 
   /** Sets the alarm of this region: the gate at `slot` limits what is inside it. */

@@ -100,6 +100,7 @@ export abstract class CallPassage extends Matched implements Passage {
 
   abstract limit(slot: number, millis: number, total: boolean): boolean
   abstract restore(effect: AnyEffect): AnyEffect
+  abstract begun(effect: AnyEffect): AnyEffect
   abstract wake(end: () => Exit.Exit<unknown, unknown>): void
 
   /** The passage around this one: in this policy, or in the one that keeps it by key. */
