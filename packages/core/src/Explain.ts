@@ -379,6 +379,7 @@ export const explain = (policy: Step.Policy<any, any>, options: Options = {}): E
   check.number("callsPerSecond", callsPerSecond, 1e-6, 1e6)
   check.done()
   const { steps } = policy
+  const declared = Step.factsOf(policy)
   const explanation = {
     dependency: steps.find((step) => step.dependency !== undefined)?.dependency,
     plan: steps.map((step, index): Place => ({
@@ -386,7 +387,7 @@ export const explain = (policy: Step.Policy<any, any>, options: Options = {}): E
       policy: step.policy,
       ...words.describe(steps, index)
     })),
-    declared: Step.factsOf(policy),
+    declared: declared?.operation === undefined ? undefined : declared,
     worstCase: worstCaseOf(steps),
     chanceOpenings: chanceOpeningsOf(steps, callsPerSecond)
   }

@@ -47,6 +47,14 @@ const ways: Record<string, { readonly call: Way; readonly takesFacts: boolean }>
     takesFacts: true,
     call: (attempt, operation, facts) => Effect.flatMap(policyOf(operation), (policy) => policy.with(facts)(attempt))
   },
+  "the policy of the dependency, with facts that name the operation": {
+    takesFacts: true,
+    call: (attempt, operation, facts) =>
+      Effect.flatMap(
+        Effect.flatMap(Payments, (self) => self.policy()),
+        (policy) => policy.with({ ...facts, operation })(attempt)
+      )
+  },
   "the policy, run with the call in progress": {
     takesFacts: true,
     call: (attempt, operation, facts) =>

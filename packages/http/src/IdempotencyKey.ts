@@ -175,7 +175,13 @@ export const ensure = (
     ? Effect.succeed(request)
     : Effect.map(
       options.create === undefined ? randomKey : options.create(request),
-      (key) => HttpClientRequest.setHeader(request, header, options.form === "bare" ? bare(key) : quoted(key))
+      (key) => {
+        if (key === "") {
+          // It would be the same key for all requests of which `create` knows nothing.
+          throw refused(key, "a text that is not empty, or no idempotency key for this request")
+        }
+        return HttpClientRequest.setHeader(request, header, options.form === "bare" ? bare(key) : quoted(key))
+      }
     )
 }
 

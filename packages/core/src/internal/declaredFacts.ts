@@ -8,7 +8,10 @@ import type * as Call from "../Call.js"
  *
  * @internal
  */
-export type DeclaredFacts = Pick<Call.Facts, "operation" | "repeatable" | "criticality">
+export interface DeclaredFacts extends Pick<Call.Facts, "operation" | "repeatable" | "criticality"> {
+  /** What is declared of the operations that a call may name, where the policy is that of all of them. */
+  readonly operations?: ReadonlyMap<string, DeclaredFacts> | undefined
+}
 
 /**
  * Of several sources that say whether a call may be made twice, one `false` is enough.
@@ -42,7 +45,9 @@ export const heavier = (
  *
  * @internal
  */
-export const underDeclared = <F extends Call.Facts>(facts: F, declared: DeclaredFacts): F => {
+export const underDeclared = <F extends Call.Facts>(given: F, declared: DeclaredFacts): F => {
+  const named = given.operation === undefined ? undefined : declared.operations?.get(given.operation)
+  const facts = named === undefined ? given : underDeclared(given, named)
   const operation = facts.operation ?? declared.operation
   const criticality = facts.criticality ?? declared.criticality
   const repeatable = repeatableBy(facts.repeatable, declared.repeatable)
@@ -58,6 +63,9 @@ export const underDeclared = <F extends Call.Facts>(facts: F, declared: Declared
  */
 export const declaredByAll = (all: ReadonlyArray<DeclaredFacts | undefined>): DeclaredFacts | undefined =>
   all.reduce(
-    (outer, inner) => outer === undefined || inner === undefined ? outer ?? inner : underDeclared(outer, inner),
+    (outer, inner) =>
+      outer === undefined || inner === undefined
+        ? outer ?? inner
+        : { ...underDeclared(outer, inner), operations: outer.operations ?? inner.operations },
     undefined
   )

@@ -339,7 +339,7 @@ const overlay = (base: Pieces, own: Pieces, slots: Slots): Pieces => {
  * @category constructors
  */
 export const policiesOf = (settings: Settings, stack: Stack): Policies => ({
-  base: policyOf(settings.slots, stack.base),
+  base: policyOf(settings.slots, stack.base, { operations: settings.facts }),
   operations: new Map(
     [...settings.operations].map(([operation, own]) => [
       operation,
