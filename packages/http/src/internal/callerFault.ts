@@ -9,7 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Option from "effect/Option"
 import { isRefused, longestChain, reachOfCauses } from "./reach.js"
-import { requestFault } from "./requestFault.js"
+import { lengthFault, malformedLength, requestFault } from "./requestFault.js"
 import type { BodyWatch } from "./watchedBody.js"
 
 type Request = HttpClientRequest.HttpClientRequest
@@ -138,6 +138,24 @@ export const bodyFailed = (
   { cause, description = "the body of the request failed" }: NonNullable<BodyWatch["failed"]>
 ): HttpClientError.RequestError =>
   marked(new HttpClientError.RequestError({ request, reason: "Encode", cause, description }), badBody)
+
+/**
+ * What is wrong with a request that some transports would send all the same: a length that is none, or that is not the body's.
+ *
+ * @internal
+ */
+export const unsendable = (request: Request): HttpClientError.RequestError | undefined => {
+  const malformed = malformedLength(request.headers["content-length"])
+  if (malformed !== undefined) {
+    const cause = new Error(malformed)
+    return marked(
+      new HttpClientError.RequestError({ request, reason: "Transport", cause, description: malformed }),
+      unmakeable
+    )
+  }
+  const wrong = lengthFault(request)
+  return wrong === undefined ? undefined : bodyFailed(request, { cause: new Error(wrong), description: wrong })
+}
 
 /**
  * The error of a request that cannot be made, in the words of what is wrong.

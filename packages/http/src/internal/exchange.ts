@@ -19,12 +19,11 @@ import * as Option from "effect/Option"
 import * as HttpFailure from "../HttpFailure.js"
 import { check, defaults, type Options } from "../HttpResilienceOptions.js"
 import * as IdempotencyKey from "../IdempotencyKey.js"
-import { bodyFailed, invalidUrl, withFault } from "./callerFault.js"
+import { bodyFailed, invalidUrl, unsendable, withFault } from "./callerFault.js"
 import * as guard from "./guard.js"
 import { HeldResponse } from "./heldResponse.js"
 import { hold, keep, type Reading } from "./hold.js"
 import { type Sending, sending, usual } from "./ownHeaders.js"
-import { lengthFault } from "./requestFault.js"
 import { Connection } from "./transport.js"
 import { type BodyWatch, watched } from "./watchedBody.js"
 import { within } from "./within.js"
@@ -251,9 +250,8 @@ export const makeExchange = (owner: string, options: Options, known?: Known): Ex
           // A policy of its own would be built for it, and take the place of another.
           return Effect.fail(invalidUrl(request))
         }
-        const wrongLength = lengthFault(request)
-        if (wrongLength !== undefined) {
-          const failed = bodyFailed(request, { cause: new Error(wrongLength), description: wrongLength })
+        const failed = unsendable(request)
+        if (failed !== undefined) {
           const stated = facts(request, undefined)
           return chosen(policyOf, stated, (policy) => policy.run(() => Effect.fail(failed), stated))
         }

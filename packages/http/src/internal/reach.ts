@@ -51,7 +51,8 @@ const tls: ReadonlySet<string> = new Set([
 const badTls = /^(?:CERT_|CRL_|ERR_TLS_|ERR_SSL_)/
 
 /** By which Node, undici and `UndiciDispatcher` refuse what they are given, before anything is sent. */
-const refused = /^(?:ERR_INVALID_|ERR_HTTP_INVALID_|ERR_UNESCAPED_|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/
+const refused =
+  /^(?:ERR_INVALID_|ERR_HTTP_INVALID_|ERR_HTTP_TRAILER_INVALID|ERR_UNESCAPED_|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/
 
 /** @internal */
 export const isRefused = (code: string): boolean => code === invalidRequestCode || refused.test(code)

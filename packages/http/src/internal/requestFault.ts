@@ -21,6 +21,19 @@ const characterIn = (value: string): string => {
 export const methodFault = (method: string): string | undefined =>
   isToken(method) ? undefined : `the method ${JSON.stringify(method)} is no token`
 
+/** A length in any other form is read differently by client, server and proxy, which then part the requests at different places. */
+const isLength = (value: string): boolean => /^\d+$/.test(value)
+
+/**
+ * A `content-length` that is no length, as the caller set it or as a body states it. Node and `fetch` let some of them through.
+ *
+ * @internal
+ */
+export const malformedLength = (value: string | undefined): string | undefined =>
+  value === undefined || isLength(value)
+    ? undefined
+    : `the header content-length is ${JSON.stringify(value)}; allowed are digits`
+
 /** @internal */
 export const headerFault = (name: string, value: string): string | undefined =>
   !isToken(name)
@@ -29,6 +42,8 @@ export const headerFault = (name: string, value: string): string | undefined =>
     ? `the header ${name} has ${
       characterIn(value)
     }; allowed are tabs, printable ASCII and the characters from U+0080 to U+00FF`
+    : name.toLowerCase() === "content-length"
+    ? malformedLength(value)
     : undefined
 
 /**
@@ -82,7 +97,7 @@ const lengthOf = (body: HttpBody.HttpBody): number | undefined => {
  */
 export const statedLength = (request: Request): number | undefined => {
   const stated = request.headers["content-length"]
-  return stated !== undefined && /^\d+$/.test(stated) ? Number(stated) : undefined
+  return stated !== undefined && isLength(stated) ? Number(stated) : undefined
 }
 
 /** @internal */

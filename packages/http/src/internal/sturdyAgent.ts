@@ -46,9 +46,6 @@ const valueFault = (name: string, value: string): string | undefined => {
   if (ownHeaders.has(lower)) {
     return `the header ${name} cannot be sent by undici`
   }
-  if (lower === "content-length" && !/^\d+$/.test(value)) {
-    return `the header content-length is ${JSON.stringify(value)}; allowed are digits`
-  }
   return lower === "connection" && !value.split(",").every((one) => isToken(one.trim()))
     ? `the header connection is ${JSON.stringify(value)}; allowed are tokens between commas`
     : headerFault(name, value)

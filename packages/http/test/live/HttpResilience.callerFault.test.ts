@@ -36,6 +36,13 @@ const unmakeable: ReadonlyArray<Case> = [
   ["a GET with a body", (url) => HttpClientRequest.setBody(HttpClientRequest.get(url), HttpBody.text("x")), ["fetch"]],
   ["a method that fetch does not send", (url) => HttpClientRequest.make("TRACE" as any)(url), ["fetch"]],
   ["a port that fetch does not call", () => HttpClientRequest.get("http://127.0.0.1:6000/"), ["fetch"]],
+  ...[" 2", "abc", "+2", "-1", ""].map((value): Case => [
+    `the content-length ${JSON.stringify(value)}`,
+    (url) => HttpClientRequest.setHeader(withBody(() => HttpBody.text("hi"))(url), "content-length", value)
+  ]),
+  ["a stream that states the length -1", withBody(() => HttpBody.stream(Stream.make(part), undefined, -1))],
+  ["a stream that states the length 2.5", withBody(() => HttpBody.stream(Stream.make(part), undefined, 2.5))],
+  ["a trailer that no chunk follows", withHeader("trailer", "x"), ["node"]],
   ["Expect: 100-continue", withHeader("expect", "100-continue"), ["fetch", "undici"]]
 ]
 
