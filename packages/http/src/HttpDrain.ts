@@ -20,7 +20,7 @@ import { watchDeparture } from "./internal/departure.js"
 import { exemption } from "./internal/exemption.js"
 import { holding, type Lease } from "./internal/lease.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
-import { surviveErrors } from "./internal/upgrade.js"
+import { surviveErrors } from "./internal/upgradeSocket.js"
 
 /**
  * What a drain needs of a connection.

@@ -104,10 +104,8 @@ describe("a request to upgrade", () => {
           }
           // Without a listener the error is thrown where nothing catches it.
           assert.isAbove(client.listenerCount("error"), 0)
-          if (status !== undefined || leave === "reset") {
-            client[leave]()
-            yield* until(() => client.closed)
-          }
+          client[leave]()
+          yield* until(() => client.closed)
         }
       }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger))))
   }

@@ -65,6 +65,18 @@ export class Connection extends Duplex {
     }
   }
 
+  /** As the sockets of Node have it: ended once, and gone when all was sent. */
+  destroySoon(): void {
+    if (this.writable) {
+      this.end()
+    }
+    if (this.writableFinished) {
+      this.destroy()
+    } else {
+      this.once("finish", () => this.destroy())
+    }
+  }
+
   /** The client sends no more. */
   finish(): void {
     if (!this.destroyed) {
@@ -141,5 +153,6 @@ export const requests: Readonly<Record<string, { readonly text: string; readonly
   "a WebSocket": { text: upgradeOf("/"), count: 1 },
   "a WebSocket without a key": { text: upgradeOf("/").replace(/Sec-WebSocket-Key.*\r\n/, ""), count: 1 },
   "HEAD with an upgrade": { text: upgradeOf("/").replace("GET", "HEAD"), count: 1 },
-  "two requests at once": { text: requestOf("GET") + requestOf("HEAD"), count: 2 }
+  "two requests at once": { text: requestOf("GET") + requestOf("HEAD"), count: 2 },
+  "a WebSocket behind a request": { text: requestOf("GET") + upgradeOf("/"), count: 2 }
 }
