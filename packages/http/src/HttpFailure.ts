@@ -76,12 +76,15 @@ export const reachOf = (error: unknown): Reach | undefined => {
   return error.reason === "Decode" && isTransportTypeError(error.cause) ? "MaybeSent" : "Answered"
 }
 
-/** What `fetch` and undici say of redirects that they do not follow: a loop, a scheme that is none of HTTP. They give it no code. */
+/** What `fetch` and undici say of redirects that they do not follow: a loop, an address that they do not call. They give it no code. */
 const redirectFailures: ReadonlySet<unknown> = new Set([
   "redirect count exceeded",
   "max redirects",
   "unexpected redirect",
-  "URL scheme must be a HTTP(S) scheme"
+  "URL scheme must be a HTTP(S) scheme",
+  "bad port",
+  "cross origin not allowed for request mode \"cors\"",
+  "URL cannot contain credentials for request mode \"cors\""
 ])
 
 const isRedirectFailure = (cause: any): boolean =>

@@ -9,6 +9,7 @@ import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientError from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -18,9 +19,11 @@ import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Stream from "effect/Stream"
 import * as IdempotencyKey from "./IdempotencyKey.js"
-import { redirectCode } from "./internal/codes.js"
+import { callerFaultOf, refusalIn } from "./internal/callerFault.js"
+import { hopCode, redirectCode } from "./internal/codes.js"
 import { drainMillis, shortBody } from "./internal/heldResponse.js"
 import { type Sending, sending } from "./internal/ownHeaders.js"
+import { reachOfCauses } from "./internal/reach.js"
 import { contentLength } from "./internal/responseHead.js"
 import { OptionsCheck } from "./internal/serverOptions.js"
 import { isToken } from "./internal/token.js"
@@ -53,7 +56,14 @@ export const defaults = { maxRedirects: 10 } as const
 const credentials = ["authorization", "proxy-authorization", "cookie", "host"]
 
 /** What tells of a body, and goes with it. */
-const aboutBody = ["content-type", "content-length", "content-encoding", "content-language", "content-location"]
+const aboutBody = [
+  "content-type",
+  "content-length",
+  "content-encoding",
+  "content-language",
+  "content-location",
+  "trailer"
+]
 
 const read = (options: Options) => {
   const check = new OptionsCheck("HttpResilience.followRedirects")
@@ -79,6 +89,27 @@ const failed = (request: Request, description: string): Effect.Effect<never, Htt
       cause: Object.assign(new Error(description), { code: redirectCode })
     })
   )
+
+/**
+ * The end of a later hop. The server chose where it goes: an address that cannot be called is the server's fault. What was sent before
+ * it was answered: a hop that never left proves nothing of the call.
+ */
+const ofHop = <E>(cause: Cause.Cause<E>, request: Request): Effect.Effect<never, E | HttpClientError.RequestError> => {
+  const error = Option.getOrUndefined(Cause.failureOption(cause))
+  const isPlain = HttpClientError.isHttpClientError(error)
+  const fault = refusalIn(cause) ?? (isPlain ? callerFaultOf(error) : undefined)
+  if (fault?.class === "Rejected") {
+    return failed(request, `the server redirects to ${JSON.stringify(request.url)}, which cannot be called`)
+  }
+  if (isPlain && error._tag === "RequestError" && reachOfCauses(error.cause) === "NeverSent") {
+    const description = error.description ?? "no answer came after a redirect"
+    const cause = Object.assign(new Error(description, { cause: error.cause }), { code: hopCode })
+    return Effect.fail(
+      new HttpClientError.RequestError({ request: error.request, reason: error.reason, description, cause })
+    )
+  }
+  return Effect.failCause(cause)
+}
 
 /** A server's `fetch` shows a redirect that it does not follow; that of a browser hides it, and follows by rules of its own. */
 const showsRedirects = typeof process === "object" && process.versions?.node !== undefined
@@ -185,11 +216,13 @@ export const followRedirects: {
     )
   }
 
+  const atHop = (request: Request) => Effect.catchAllCause(send(request), (cause) => ofHop(cause, request))
+
   const follow = (
     request: Request,
     hops: number
   ): Effect.Effect<Response, E | HttpClientError.HttpClientError, R> =>
-    Effect.flatMap(Effect.timed(send(request)), ([elapsed, response]): Effect.Effect<
+    Effect.flatMap(Effect.timed(hops === 0 ? send(request) : atHop(request)), ([elapsed, response]): Effect.Effect<
       Response,
       E | HttpClientError.HttpClientError,
       R

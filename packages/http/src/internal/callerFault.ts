@@ -59,9 +59,19 @@ const bodyError = ({ body }: Request): unknown =>
 
 /** `fetch` refuses these of any request, before it connects. */
 const refusals: ReadonlySet<unknown> = new Set([
-  "bad port",
   "RequestInit: duplex option is required when sending a body."
 ])
+
+/** The ports that the standard of `fetch` lets nothing call. */
+const badPorts: ReadonlySet<string> = new Set(
+  ("0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119 123 135 137 139 143 " +
+    "161 179 389 427 465 512 513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995 1719 1720 1723 2049 3659 " +
+    "4045 4190 5060 5061 6000 6566 6665 6666 6667 6668 6669 6679 6697 10080").split(" ")
+)
+
+/** `fetch` says the same of the port that the caller called and of one that a server redirects to. */
+const isBadPort = (message: unknown, { url }: Request): boolean =>
+  message === "bad port" && URL.canParse(url) && badPorts.has(new URL(url).port)
 
 const ofTransport = (error: HttpClientError.RequestError): Outcome.Outcome | undefined => {
   const { request } = error
@@ -76,7 +86,8 @@ const ofTransport = (error: HttpClientError.RequestError): Outcome.Outcome | und
       return isRefused(code) ? unmakeable : lengthCodes.has(code) ? badBody : undefined
     }
   }
-  return requestFault(request) !== undefined || links.some(({ message }) => refusals.has(message)) ||
+  return requestFault(request) !== undefined ||
+      links.some(({ message }) => refusals.has(message) || isBadPort(message, request)) ||
       links[0] instanceof TypeError && isRefusedByFetch(request)
     ? unmakeable
     : undefined

@@ -2,7 +2,7 @@
  * How far an exchange came, by the codes in the causes of its error. Every transport hangs them in a place of its own.
  */
 import type { Reach } from "../HttpFailure.js"
-import { invalidRequestCode, poolTimeoutCode, redirectCode } from "./codes.js"
+import { hopCode, invalidRequestCode, poolTimeoutCode, redirectCode } from "./codes.js"
 
 const neverSent: ReadonlySet<string> = new Set([
   "ECONNREFUSED",
@@ -28,7 +28,8 @@ const maybeSent: ReadonlySet<string> = new Set([
   "UND_ERR_BODY_TIMEOUT",
   "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
   "UND_ERR_INFO",
-  "UND_ERR_ABORTED"
+  "UND_ERR_ABORTED",
+  hopCode
 ])
 
 const tls: ReadonlySet<string> = new Set([

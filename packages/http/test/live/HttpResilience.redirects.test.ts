@@ -90,6 +90,22 @@ describe("redirects", () => {
           }))
       ))
 
+    it.live(`${name}: a hop that never left is no proof that nothing was sent, and the call is not made again`, () =>
+      run((client) =>
+        Effect.gen(function*() {
+          const closed = yield* Effect.scoped(Effect.map(serve(() => {}), ({ url }) => url))
+          const server = yield* serve((response) => {
+            response.writeHead(303, { location: closed })
+            response.end()
+          })
+          const request = HttpClientRequest.bodyText(HttpClientRequest.post(server.url), "order")
+          const exit = yield* Effect.exit(redirecting(client).execute(request))
+          const outcome = HttpFailure.classify(exit)
+          assert.deepStrictEqual([outcome.class, outcome.fault, outcome.neverSent], ["Retryable", undefined, false])
+          assert.strictEqual(server.seen.length, 1)
+        })
+      ))
+
     it.live(`${name}: a POST is not posted to another address, unless the server says so`, () =>
       run((client) =>
         Effect.gen(function*() {
@@ -132,6 +148,27 @@ describe("redirects", () => {
           assert.deepStrictEqual(server.seen.map(({ body }) => body), ["order", "order"])
         })
       ))
+  }
+
+  for (
+    const [how, wrap] of [
+      ["by itself", HttpResilience.withPolicy(policy)],
+      ["with redirects followed", redirecting]
+    ] as const
+  ) {
+    for (const location of ["http://127.0.0.1:6000/", "http://user:secret@127.0.0.1:1/"]) {
+      it.live(`fetch ${how}: an address that it does not call, ${location}, is no fault of the caller, nor worth a retry`, () =>
+        Effect.scoped(Effect.gen(function*() {
+          const server = yield* serve((response) => {
+            response.writeHead(302, { location })
+            response.end()
+          })
+          const client = wrap(yield* HttpClient.HttpClient)
+          const outcome = HttpFailure.classify(yield* Effect.exit(client.get(server.url)))
+          assert.deepStrictEqual([outcome.class, outcome.fault, outcome.neverSent], ["Permanent", undefined, false])
+          assert.strictEqual(server.seen.length, 1)
+        })).pipe(Effect.provide(transports[0]![1])))
+    }
   }
 
   it.live("fetch by itself: its own end of a loop is one attempt too", () =>
