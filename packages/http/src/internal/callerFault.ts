@@ -10,7 +10,7 @@ import * as Chunk from "effect/Chunk"
 import * as Option from "effect/Option"
 import { isRefused, longestChain, reachOfCauses } from "./reach.js"
 import { lengthFault, malformedLength, requestFault } from "./requestFault.js"
-import type { BodyWatch } from "./watchedBody.js"
+import { type BodyWatch, isNodeStream } from "./watchedBody.js"
 
 type Request = HttpClientRequest.HttpClientRequest
 
@@ -53,9 +53,10 @@ const isRefusedByFetch = (request: Request): boolean => {
 
 /** A stream of Node that was given as the body keeps the error that it ended with. Its user may have given that any code. */
 const bodyError = ({ body }: Request): unknown =>
-  body._tag === "Raw" && typeof body.body === "object" && body.body !== null
-    ? (body.body as { readonly errored?: unknown }).errored ?? undefined
-    : undefined
+  body._tag === "Raw" && isNodeStream(body.body) ? body.body.errored ?? undefined : undefined
+
+/** What `fetch` says of a body that was read, or that has another reader. */
+const usedBody = "Response body object should not be disturbed or locked"
 
 /** `fetch` refuses these of any request, before it connects. */
 const refusals: ReadonlySet<unknown> = new Set([
@@ -79,6 +80,9 @@ const ofTransport = (error: HttpClientError.RequestError): Outcome.Outcome | und
   const ofBody = bodyError(request)
   // A transport ends the stream with its own error when the connection breaks.
   if (ofBody !== undefined && links.includes(ofBody) && reachOfCauses(ofBody) === undefined) {
+    return badBody
+  }
+  if (links.some(({ message }) => message === usedBody)) {
     return badBody
   }
   for (const { code } of links) {
@@ -150,8 +154,18 @@ export const bodyFailed = (
 ): HttpClientError.RequestError =>
   marked(new HttpClientError.RequestError({ request, reason: "Encode", cause, description }), badBody)
 
+/** A stream of Node that is destroyed before it is sent gives no part. Only undici tells its error. */
+const destroyed = ({ body }: Request): BodyWatch["failed"] => {
+  if (body._tag !== "Raw" || !isNodeStream(body.body) || !body.body.destroyed) {
+    return undefined
+  }
+  const description = "the body of the request is a stream that is destroyed"
+  return { cause: body.body.errored ?? new Error(description), description }
+}
+
 /**
- * What is wrong with a request that some transports would send all the same: a length that is none, or that is not the body's.
+ * What is wrong with a request that some transports would send all the same: a length that is none, or that is not the body's, and a
+ * body that is gone.
  *
  * @internal
  */
@@ -165,7 +179,8 @@ export const unsendable = (request: Request): HttpClientError.RequestError | und
     )
   }
   const wrong = lengthFault(request)
-  return wrong === undefined ? undefined : bodyFailed(request, { cause: new Error(wrong), description: wrong })
+  const failed = wrong === undefined ? destroyed(request) : { cause: new Error(wrong), description: wrong }
+  return failed === undefined ? undefined : bodyFailed(request, failed)
 }
 
 /**

@@ -45,12 +45,16 @@ const counted = (stream: Stream.Stream<Uint8Array, unknown>, stated: number, wat
 const watchedStream = (stream: Stream.Stream<Uint8Array, unknown>, watch: BodyWatch, stated: number | undefined) =>
   Stream.suspend(() => {
     watch.begun = true
-    const told = Stream.tapErrorCause(stream, (cause) =>
-      Effect.sync(() => {
-        if (!Cause.isInterruptedOnly(cause)) {
-          watch.failed = { cause: Cause.squash(cause) }
-        }
-      }))
+    // An interruption that gets here is the stream's own: that of the attempt ends the fiber that reads it, and nothing runs after.
+    const told = Stream.catchAllCause(stream, (cause) => {
+      const isOwn = Cause.isInterruptedOnly(cause)
+      const failed = Cause.squash(cause)
+      watch.failed = isOwn
+        ? { cause: failed, description: "the body of the request interrupted itself" }
+        : { cause: failed }
+      // As a failure, since an interruption would pass for one of the call.
+      return isOwn ? Stream.fail<unknown>(failed) : Stream.failCause(cause)
+    })
     return stated === undefined ? told : counted(told, stated, watch)
   })
 
@@ -86,8 +90,19 @@ const watchedIterable = async function*(source: AsyncIterable<unknown>, watch: B
   }
 }
 
-/** A stream of Node is left as it is: it keeps its own error, and whoever holds it listens to it. */
-const isNodeStream = (body: object): boolean => "pipe" in body
+/** What a stream of Node tells of itself. */
+interface NodeStream {
+  readonly destroyed?: boolean
+  readonly errored?: unknown
+}
+
+/**
+ * A stream of Node is left as it is: it keeps its own error, and its owner listens to it.
+ *
+ * @internal
+ */
+export const isNodeStream = (body: unknown): body is NodeStream =>
+  typeof body === "object" && body !== null && "pipe" in body
 
 const watchedRaw = (body: unknown, watch: BodyWatch): unknown =>
   typeof body !== "object" || body === null || isNodeStream(body)

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as CircuitBreaker from "@holdfast/core/CircuitBreaker"
 import * as Policy from "@holdfast/core/Policy"
 import * as ResilienceEvent from "@holdfast/core/ResilienceEvent"
-import { Cause, Effect, Exit, Option, Stream } from "effect"
+import { Cause, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { Readable } from "node:stream"
 import { Fallback, Outcome } from "../support/core.js"
 import { HttpFailure, HttpResilience } from "../support/modules.js"
@@ -51,6 +51,13 @@ const failing = async function*() {
   throw Object.assign(new Error("mine"), { code: "ENOENT" })
 }
 
+/** By a fiber of its own that is interrupted. */
+const interrupted = Stream.fromEffect(
+  Effect.flatMap(Effect.fork(Effect.never), (fiber) => Effect.zipRight(Fiber.interrupt(fiber), Fiber.join(fiber)))
+)
+
+const destroyed = (error?: Error) => new Readable({ read() {} }).on("error", () => {}).destroy(error)
+
 const badBodies: ReadonlyArray<Case> = [
   ["a stream that fails at once", withBody(() => HttpBody.stream(Stream.fail(new Error("mine"))))],
   [
@@ -72,6 +79,13 @@ const badBodies: ReadonlyArray<Case> = [
     "a text longer than stated",
     (url) => HttpClientRequest.setHeader(withBody(() => HttpBody.text("abc"))(url), "content-length", "1")
   ],
+  ["a stream that interrupts itself", withBody(() => HttpBody.stream(interrupted))],
+  [
+    "a stream that interrupts itself after its first part",
+    withBody(() => HttpBody.stream(Stream.concat(Stream.make(part), interrupted)))
+  ],
+  ["a stream of Node that is destroyed", withBody(() => HttpBody.raw(destroyed(new Error("mine"))))],
+  ["a stream of Node that is destroyed without an error", withBody(() => HttpBody.raw(destroyed()))],
   ["an iterable that throws", withBody(() => HttpBody.raw(failing())), ["undici"]],
   ["a stream of Node that fails", withBody(() => HttpBody.raw(Readable.from(failing()))), ["undici"]],
   ["a stream of the web that fails", withBody(() => HttpBody.raw(Readable.toWeb(Readable.from(failing())))), ["undici"]]
@@ -146,5 +160,20 @@ describe("the caller's own fault", () => {
             })))
       }
     }
+  }
+
+  for (const [name, layer] of transports) {
+    it.live(`${name}: an attempt that is ended while its body is read is no fault of the caller`, () =>
+      Effect.scoped(
+        Effect.gen(function*() {
+          const server = yield* serve((response) => response.end("ok"))
+          const policy = yield* Policy.standard(`slow-${name}`, { retry: false, attemptTimeout: "200 millis" })
+          const client = HttpResilience.withPolicy(yield* HttpClient.HttpClient, policy)
+          const body = HttpBody.stream(Stream.concat(Stream.make(part), Stream.never))
+          const { events } = yield* call(client, HttpClientRequest.setBody(HttpClientRequest.post(server.url), body))
+          const outcome = outcomeIn(events)
+          assert.deepStrictEqual([outcome.class, outcome.fault], ["Retryable", undefined])
+        }).pipe(Effect.provide(layer))
+      ))
   }
 })
