@@ -64,9 +64,16 @@ export const show = (value: unknown): string => {
 }
 
 /**
- * What is said of a name that nothing reads: the one that was meant, else all that there are.
+ * What is said of a name that nothing reads: the name that was meant, else all names that there are.
  *
- * @internal
+ * @example
+ * import * as Options from "@holdfast/core/Options"
+ *
+ * console.log(Options.unknownName("field", "maxRetry", ["maxRetries", "schedule"])) // unknown field; did you mean maxRetries?
+ * console.log(Options.unknownName("field", "tries", ["maxRetries", "schedule"])) // unknown field; the fields are maxRetries, schedule
+ *
+ * @since 0.1.0
+ * @category validation
  */
 export const unknownName = (kind: "field" | "setting", name: string, known: ReadonlyArray<string>): string => {
   const meant = nearest(name, known)
