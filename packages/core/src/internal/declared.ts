@@ -17,7 +17,11 @@ export const declare = (dependency: string, operations: Iterable<string>): void 
   declared.set(dependency, known)
 }
 
-/** @internal */
+/**
+ * Whether the layer of a dependency of this name, with this operation, was built in this process.
+ *
+ * @since 0.1.0
+ */
 export const isDeclared = (dependency: string | undefined, operation?: string | undefined): boolean => {
   const operations = dependency === undefined ? undefined : declared.get(dependency)
   return operations !== undefined && (operation === undefined || operations.has(operation))
