@@ -91,6 +91,9 @@ const badBodies: ReadonlyArray<Case> = [
   ["a stream of the web that fails", withBody(() => HttpBody.raw(Readable.toWeb(Readable.from(failing())))), ["undici"]]
 ]
 
+/** Each test has a policy of its own name: two live ones of one name are warned of. */
+let built = 0
+
 /** A call under the whole standard stack, with what a listener heard of it. */
 const call = (client: HttpClient.HttpClient.With<any>, request: Request) =>
   Effect.gen(function*() {
@@ -116,7 +119,7 @@ const under = <A, E>(
 ) =>
   Effect.scoped(
     Effect.gen(function*() {
-      const policy = yield* Policy.standard("payments", {
+      const policy = yield* Policy.standard(`payments ${++built}`, {
         bulkhead: { maxConcurrent: 1 },
         circuitBreaker: { tripPolicy: CircuitBreaker.consecutive(2), scope: "attempt" }
       } as any)
