@@ -65,7 +65,9 @@ const openable = (run: Run, held: UpgradeSocket, departure: Departure): Run => (
           if (socket.writableEnded === true) {
             socket.destroy?.()
           }
-          return Fiber.interruptFork(fiber)
+          // Not awaited, not even in a fiber of its own: the platform's wait for a refused handshake has no end.
+          fiber.unsafeInterruptAsFork(fiber.id())
+          return Effect.void
         })
       )
     })
