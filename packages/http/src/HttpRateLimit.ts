@@ -18,7 +18,7 @@
 import * as HttpApp from "@effect/platform/HttpApp"
 import * as HttpLayerRouter from "@effect/platform/HttpLayerRouter"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as RateLimiter from "@holdfast/core/RateLimiter"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
@@ -27,6 +27,7 @@ import * as HttpProblem from "./HttpProblem.js"
 import { watchDeparture } from "./internal/departure.js"
 import { exemption } from "./internal/exemption.js"
 import { LimitedKeys } from "./internal/limitedKeys.js"
+import { withDecision } from "./internal/rateLimitAnswer.js"
 import { ownKey } from "./internal/rateLimitKeys.js"
 import { checkRateLimit, checkRoute, type Numbers } from "./internal/rateLimitOptions.js"
 import { costReader, keyReader, keyShower } from "./internal/rateLimitUse.js"
@@ -185,26 +186,6 @@ const decide = (
       }
     }
   })
-
-const lists = ["ratelimit-policy", "ratelimit"]
-
-const withDecision = (
-  response: HttpServerResponse.HttpServerResponse,
-  decision: Decision
-): HttpServerResponse.HttpServerResponse => {
-  const present = response.headers["x-ratelimit-remaining"]
-  const tighter = present === undefined || decision.remaining < Number(present)
-  const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(decision.headers)) {
-    const before = response.headers[name]
-    if (lists.includes(name)) {
-      headers[name] = before === undefined ? value : `${before}, ${value}`
-    } else if (name === "retry-after" ? before === undefined : tighter) {
-      headers[name] = value
-    }
-  }
-  return HttpServerResponse.setHeaders(response, headers)
-}
 
 /**
  * Puts the headers of a decision on the answer of the request in progress, whatever it will be.
