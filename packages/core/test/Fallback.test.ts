@@ -26,6 +26,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as fc from "fast-check"
+import { loggedInto } from "./support/logged.js"
 
 class Busy extends Failure.Retryable("Busy")<{}> {}
 class Slower extends Failure.Overloaded("Slower")<{}> {}
@@ -730,14 +731,11 @@ describe("Fallback", () => {
     it.effect("an answer inside a policy says so in its event, and warns once per fallback", () =>
       Effect.gen(function*() {
         const warnings: Array<string> = []
-        const logger = Logger.replace(
-          Logger.defaultLogger,
-          Logger.make(({ message }) => warnings.push(String(message)))
-        )
+        const logged = loggedInto(warnings)
         const fallback = Fallback.tiers(Fallback.value("default"))
         const breaker = yield* CircuitBreaker.make({ name: "payments" })
         const inside = breaker(fallback(Effect.fail("down")))
-        const { events } = yield* recording(Effect.provide(Effect.zipRight(inside, inside), logger))
+        const { events } = yield* recording(logged(Effect.zipRight(inside, inside)))
         const served = events.filter((event) => event._tag === "FallbackServed") as ReadonlyArray<any>
         assert.deepStrictEqual(served.map((event) => event.inside), ["payments", "payments"])
         assert.lengthOf(warnings, 1)
@@ -747,10 +745,7 @@ describe("Fallback", () => {
     it.effect("a fallback inside a policy that counts no successes is in its place: it says nothing and warns of nothing", () =>
       Effect.gen(function*() {
         const warnings: Array<string> = []
-        const logger = Logger.replace(
-          Logger.defaultLogger,
-          Logger.make(({ message }) => warnings.push(String(message)))
-        )
+        const logged = loggedInto(warnings)
         const fallback = Fallback.tiers(Fallback.value("default"))
         const bulkhead = yield* Bulkhead.make({ name: "b", maxConcurrent: 1 })
         const limiter = yield* RateLimiter.make({ name: "l", rate: 100 })
@@ -771,7 +766,7 @@ describe("Fallback", () => {
         ]
         for (const [policy, inside] of places) {
           const answered = Deadline.within(policy(fallback(Effect.fail("down"))), "1 minute")
-          const { events } = yield* recording(Effect.provide(answered, logger))
+          const { events } = yield* recording(logged(answered))
           const served = events.filter((event) => event._tag === "FallbackServed") as ReadonlyArray<any>
           assert.deepStrictEqual(served.map((event) => event.inside), [inside])
         }
@@ -786,16 +781,13 @@ describe("Fallback", () => {
     it.effect("a fallback outside the policy, or inside a tier of another fallback, is no such case", () =>
       Effect.gen(function*() {
         const warnings: Array<string> = []
-        const logger = Logger.replace(
-          Logger.defaultLogger,
-          Logger.make(({ message }) => warnings.push(String(message)))
-        )
+        const logged = loggedInto(warnings)
         const inner = Fallback.tiers(Fallback.value("inner"))
         const outer = Fallback.tiers(
           Fallback.tier({ name: "other", kind: "degrade", run: () => Effect.fail("redis").pipe(inner) })
         )
         assert.strictEqual(
-          yield* outer(Timeout.make("1 second")(Effect.fail("down"))).pipe(Effect.provide(logger)),
+          yield* outer(Timeout.make("1 second")(Effect.fail("down"))).pipe(logged),
           "inner"
         )
         assert.deepStrictEqual(warnings, [])
