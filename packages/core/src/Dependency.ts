@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Call from "./Call.js"
 import type * as Chaos from "./Chaos.js"
 import { DependencyRegistry, type DuplicateDependency } from "./DependencyRegistry.js"
+import { criticalities } from "./internal/declaredFacts.js"
 import * as DependencyConfig from "./internal/dependencyConfig.js"
 import * as DependencyControl from "./internal/dependencyControl.js"
 import { changed, declared, isRecord, type Settings, slotNames } from "./internal/dependencySlots.js"
@@ -234,7 +235,7 @@ const checkDeclaration = (name: string, options: Options<any>): void => {
       inner.flag("repeatable", own.repeatable)
     }
     if (own?.criticality !== undefined) {
-      inner.oneOf("criticality", own.criticality, ["critical", "important", "optional"])
+      inner.oneOf("criticality", own.criticality, criticalities)
     }
     check.findings.push(...inner.findings)
     fixed(inner.path, own ?? {})

@@ -27,7 +27,19 @@ const repeatableBy = (one: boolean | undefined, other: boolean | undefined): boo
 export const isRepeatable = ({ repeatable, repeatableByDefault }: Call.Facts): boolean =>
   repeatable ?? repeatableByDefault ?? true
 
-const weight: Record<Call.Criticality, number> = { optional: 0, important: 1, critical: 2 }
+/**
+ * The one that matters most comes first.
+ *
+ * @internal
+ */
+export const criticalities: ReadonlyArray<Call.Criticality> = ["critical", "important", "optional"]
+
+/**
+ * What a call is that no source says anything of.
+ *
+ * @internal
+ */
+export const defaultCriticality: Call.Criticality = "important"
 
 /**
  * The one that matters more.
@@ -38,7 +50,11 @@ export const heavier = (
   one: Call.Criticality | undefined,
   other: Call.Criticality | undefined
 ): Call.Criticality | undefined =>
-  one === undefined || other === undefined ? one ?? other : weight[other] > weight[one] ? other : one
+  one === undefined || other === undefined
+    ? one ?? other
+    : criticalities.indexOf(other) < criticalities.indexOf(one)
+    ? other
+    : one
 
 /**
  * The facts of a call under the declaration of its operation. A fact that is there but undefined is not given.

@@ -19,7 +19,7 @@ import {
 } from "../LiveDependency.js"
 import { type Finding, InvalidOptions } from "../Options.js"
 import { declare } from "./declared.js"
-import { heavier } from "./declaredFacts.js"
+import { defaultCriticality, heavier } from "./declaredFacts.js"
 import { changed, type Settings, type Slots } from "./dependencySlots.js"
 import * as DependencyStack from "./dependencyStack.js"
 
@@ -106,7 +106,7 @@ export const start = (dependency: string, initial: Settings): Effect.Effect<Runn
     declare(dependency, settings.operations.keys())
 
     const criticality = [...initial.facts.values()].reduce<Call.Criticality | undefined>(
-      (highest, declared) => heavier(highest, declared.criticality ?? "important"),
+      (highest, declared) => heavier(highest, declared.criticality ?? defaultCriticality),
       undefined
     )
     const policyFor = (operation: string | undefined) =>

@@ -6,7 +6,7 @@
 import * as Duration from "effect/Duration"
 import type { DependencyState, PieceStates } from "../LiveDependency.js"
 import { ofState } from "./circuitWords.js"
-import { heavier } from "./declaredFacts.js"
+import { defaultCriticality, heavier } from "./declaredFacts.js"
 import {
   type CircuitHealth,
   type DependencyHealth,
@@ -116,7 +116,7 @@ export class HealthReader {
       dependency: name,
       status,
       since: status === "healthy" || begun.length === 0 ? undefined : Math.min(...begun),
-      criticality: heavier(calls?.criticality, live?.criticality) ?? "important",
+      criticality: heavier(calls?.criticality, live?.criticality) ?? defaultCriticality,
       retryAfter: whole?.retryAfter,
       circuits,
       fallbacks,

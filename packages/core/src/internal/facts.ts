@@ -3,8 +3,7 @@
  */
 import type * as Call from "../Call.js"
 import { Validation } from "../Options.js"
-
-const criticalities: ReadonlyArray<unknown> = ["critical", "important", "optional"]
+import { criticalities } from "./declaredFacts.js"
 
 const isText = (value: unknown): boolean => value === undefined || typeof value === "string"
 

@@ -10,6 +10,7 @@ import type * as Call from "../Call.js"
 import * as Failure from "../Failure.js"
 import { Validation } from "../Options.js"
 import { announce } from "./announce.js"
+import { criticalities } from "./declaredFacts.js"
 import { fromPrimary } from "./fallbackEngine.js"
 import { nowOf } from "./fallbackFault.js"
 import type { Answer } from "./fallbackModel.js"
@@ -77,7 +78,7 @@ export const branch = <A, E, R, const C extends Call.Criticality>(
     check.add("effect", effect, "an effect")
   }
   check.record(options, ["criticality", "notice"])
-  check.oneOf("criticality", options?.criticality, ["critical", "important", "optional"])
+  check.oneOf("criticality", options?.criticality, criticalities)
   if (options?.notice !== undefined) {
     check.text("notice", options.notice)
   }

@@ -209,6 +209,12 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
       : undefined
   }
 
+  /** A limit around this one ended at the same instant, or before: the two cut one call, and the outer one tells of it. */
+  private endsWithOuter(): boolean {
+    const outer = this.cutBy(this.limitSlot)
+    return outer instanceof LimitedPassage && outer.at <= this.at
+  }
+
   /** The alarm of this region rang: whatever the effect came to, the call timed out. */
   protected timeOut(): void {
     const ended = this.exit
@@ -225,9 +231,7 @@ export abstract class LimitedPassage extends CallPassage implements Alarm.Entry 
         this.afterwards(Effect.annotateLogs(line, callFields(call)))
       }
     }
-    const outer = this.cutBy(this.limitSlot)
-    // Two limits that end at one instant cut one call: the outer one tells of it.
-    if (this.callState.observed && !(outer instanceof LimitedPassage && outer.at <= this.at)) {
+    if (this.callState.observed && !this.endsWithOuter()) {
       const error = (this.exit as Exit.Failure<never, any>).cause as Cause.Fail<any>
       this.tell({
         _tag: "TimeoutFired",

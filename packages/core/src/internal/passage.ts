@@ -15,7 +15,7 @@ import * as Failure from "../Failure.js"
 import * as Outcome from "../Outcome.js"
 import * as ResilienceEvent from "../ResilienceEvent.js"
 import { CallState, classifier, listener } from "./callState.js"
-import { isRepeatable } from "./declaredFacts.js"
+import { defaultCriticality, isRepeatable } from "./declaredFacts.js"
 import type { Passage, Region } from "./gate.js"
 import { callFields } from "./log.js"
 import { type AnyEffect, type AnyFiber, Matched } from "./runtime.js"
@@ -251,7 +251,7 @@ export abstract class CallPassage extends Matched implements Passage {
       maxAttempts,
       repeatable: isRepeatable(this.facts),
       key: this.facts.key,
-      criticality: this.facts.criticality ?? "important",
+      criticality: this.facts.criticality ?? defaultCriticality,
       deadline
     }
     return state.described = keyed === undefined ? described : { ...described, keyed }
